@@ -1,0 +1,137 @@
+/* sys/storage.h - what a storage backend provides. For backend authors; stable within a minor release (TC_STORAGE_ABI says which).
+ *
+ * A backend keeps two things: the LOG (the record itself, append-only, numbered by seq) and the INDEX (everything derived from it, up to index_seq). It may build
+ * the index inside append (then derive is NULL and index_seq is always the log's end) or behind it, when the engine calls derive.
+ *
+ * Memory never changes owner across this line: inputs are borrowed for the call, rows go out through a callback and are valid only inside it.
+ * Functions return TC_OK or a negative code of error.h, and write outputs only on success. On failure they call env->fail with one line of detail.
+ *
+ * Threads: append, append_outcome: the engine's writer thread. derive, idle: its indexer thread. Everything else: any thread, several at once. The engine never
+ * holds a lock across these calls, except that open and close have the backend for themselves.
+ */
+#ifndef TIPCURRENT_SYS_STORAGE_H
+#define TIPCURRENT_SYS_STORAGE_H
+
+#include "../common.h"
+#include "../engine.h"
+#include "../event.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TC_STORAGE_ABI 1u
+#define TC_KIND_MAX 63u /* kinds are 1..63: they fit a bit mask */
+
+typedef struct tc_storage tc_storage;   /* the backend's own */
+typedef struct tc_snapshot tc_snapshot; /* the backend's own */
+
+/* The text columns of a record. What they mean for a kind: docs/events.md. */
+enum {
+  TC_COL_ROOM = 0, /* roomId */
+  TC_COL_USER,     /* who did it: senderId of a tip, userId of a reaction */
+  TC_COL_PEER,     /* to whom: recipientId of a tip */
+  TC_COL_BODY,     /* message of a tip, emoji of a reaction */
+  TC_COL_TARGET,   /* targetId of a reaction */
+  TC_COL_METADATA,
+  TC_COL_KEY,      /* the idempotency key: never shown */
+  TC_COL_COUNT
+};
+
+/* One row of the log. Text is valid UTF-8 without U+0000; ptr NULL is NULL. Kept byte for byte. */
+typedef struct tc_record {
+  int64_t seq, id, created_at_us, amount;
+  uint32_t kind;
+  uint32_t flags; /* 0 */
+  tc_text text[TC_COL_COUNT];
+} tc_record;
+
+/* Called once a row. Non-zero stops the walk; the function then returns TC_OK all the same. */
+typedef int (*tc_row_fn)(const tc_record *row, void *arg);
+
+/* One event to append, and what became of it. */
+typedef struct tc_append {
+  tc_record *record;    /* in: everything but seq and id. out on success with result TC_OK: seq and id */
+  int32_t result;       /* out: TC_OK appended; TC_EEXISTS the key is known: existing_seq is its event */
+  int64_t existing_seq;
+} tc_append;
+
+typedef struct tc_storage_env {
+  size_t size;
+  tc_clock clock;
+  tc_random random;
+  tc_log log;
+  uint32_t idempotency_ttl_s;
+  void (*fail)(int code, const char *format, ...); /* sets tc_last_error() of this thread */
+} tc_storage_env;
+
+/* What the engine must know at open. */
+typedef struct tc_storage_state {
+  int64_t log_seq;           /* last seq in the log; 0: empty */
+  int64_t index_seq;         /* the index is built up to here */
+  int64_t last_created_at_us; /* of the event log_seq; 0: empty */
+} tc_storage_state;
+
+/* An event's place in the order of lists: createdAt DESC, seq DESC. */
+typedef struct tc_position {
+  int64_t created_at_us, seq;
+} tc_position;
+
+/* Non-NULL texts are exact filters that combine with AND; a zero-length one matches nothing. TC_COL_KEY and TC_COL_METADATA are never filtered. */
+typedef struct tc_filter {
+  uint32_t kind;
+  tc_text text[TC_COL_COUNT];
+} tc_filter;
+
+/* Non-zero stops the walk; the function then returns TC_OK all the same. */
+typedef int (*tc_position_fn)(const tc_position *position, void *arg);
+
+typedef struct tc_storage_ops {
+  size_t size;
+  uint32_t abi;       /* TC_STORAGE_ABI */
+  uint32_t flags;     /* 0 */
+  const char *scheme; /* "sqlite": serves URLs that begin with "sqlite:" */
+
+  /* Must. Opens url, creating what is missing, migrating what is older; refuses a second opener with TC_EBUSY. A derived part that is missing, stale or foreign
+   * is begun anew (index_seq 0), never trusted. Errors as tc_open. */
+  int (*open)(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state);
+  /* Must. Takes NULL. All snapshots have ended, no call is running. */
+  void (*close)(tc_storage *storage);
+
+  /* Must. Appends the items in order, all or nothing, durable on return: survives power loss. Numbers them: seq without holes, id = last of the kind + 1.
+   * A key (kind, TC_COL_KEY) that an event at or below index_seq, younger than idempotency_ttl_s at the new record's created_at_us, already has is the item's
+   * result, not a failure; the engine has compared with younger events and within the batch, so keys in one call differ. Non-key items are always appended.
+   * batch_id names this call for append_outcome. May block.
+   * Errors: TC_EBUSY (locked by others: nothing stored, ask again), TC_ESTORAGE (nothing stored), TC_EUNKNOWN (may be stored: ask append_outcome). */
+  int (*append)(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
+  /* Must. After TC_EUNKNOWN: *stored = 1 and the items' seq, id and results are set as append would have, or 0. Errors: TC_EUNKNOWN: still cannot tell. */
+  int (*append_outcome)(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
+
+  /* Must. Rows with seq > after_seq, ascending, at most max. */
+  int (*read_log)(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+
+  /* May be NULL (the index is built in append). Indexes these rows, which follow index_seq without a hole, in one transaction with the cursor. */
+  int (*derive)(tc_storage *storage, const tc_record *rows, size_t n);
+  /* May be NULL. One bounded slice (some 10 ms) of clean-up: expired keys, checkpoints. *more = 1: there is more to do. */
+  int (*idle)(tc_storage *storage, int64_t now_us, int32_t *more);
+
+  /* Must. A consistent view of the index; *index_seq is how far it is built in that view. End it soon: it holds a reader. TC_EBUSY: too many at once. */
+  int (*snapshot)(tc_storage *storage, tc_snapshot **out, int64_t *index_seq);
+  void (*snapshot_end)(tc_snapshot *snapshot); /* Must. Takes NULL. */
+  /* Must. Positions that match, in list order, beginning after *after (NULL: at the top). */
+  int (*scan)(tc_snapshot *snapshot, const tc_filter *filter, const tc_position *after, tc_position_fn position, void *arg);
+  /* Must. How many match, exact. Constant cost for no filter, one filter, and room with one other. */
+  int (*count)(tc_snapshot *snapshot, const tc_filter *filter, int64_t *out);
+  /* Must. The log's rows with these seqs, in the order given. A missing one is TC_ECORRUPT. */
+  int (*fetch)(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg);
+  /* Must. The seq of (kind, id). TC_ENOTFOUND. */
+  int (*find_id)(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq);
+
+  /* Must. Full integrity check of log and index; TC_ECORRUPT with a line of detail. Slow. */
+  int (*check)(tc_storage *storage);
+} tc_storage_ops;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

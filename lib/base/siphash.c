@@ -1,0 +1,43 @@
+#include "siphash.h"
+
+#include <string.h>
+
+static uint64_t rotl(uint64_t x, unsigned b) { return (x << b) | (x >> (64 - b)); }
+
+static void round_once(uint64_t v[4]) {
+  v[0] += v[1];
+  v[1] = rotl(v[1], 13) ^ v[0];
+  v[0] = rotl(v[0], 32);
+  v[2] += v[3];
+  v[3] = rotl(v[3], 16) ^ v[2];
+  v[0] += v[3];
+  v[3] = rotl(v[3], 21) ^ v[0];
+  v[2] += v[1];
+  v[1] = rotl(v[1], 17) ^ v[2];
+  v[2] = rotl(v[2], 32);
+}
+
+/* The tables live in memory only, so the host's byte order may show in the values. */
+uint64_t tci_siphash(const tci_sipkey *key, const void *bytes, size_t len) {
+  uint64_t v[4] = {key->k0 ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du, key->k0 ^ 0x6c7967656e657261u, key->k1 ^ 0x7465646279746573u};
+  const unsigned char *at = bytes;
+  uint64_t word;
+  size_t left = len;
+  for (; left >= 8; at += 8, left -= 8) {
+    memcpy(&word, at, 8);
+    v[3] ^= word;
+    round_once(v);
+    round_once(v);
+    v[0] ^= word;
+  }
+  word = 0;
+  if (left) memcpy(&word, at, left);
+  word |= (uint64_t)(len & 0xff) << 56;
+  v[3] ^= word;
+  round_once(v);
+  round_once(v);
+  v[0] ^= word;
+  v[2] ^= 0xff;
+  for (int i = 0; i < 4; i++) round_once(v);
+  return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
