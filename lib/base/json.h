@@ -16,8 +16,8 @@ enum { TCI_JSON_ABSENT = 0, TCI_JSON_NULL, TCI_JSON_FALSE, TCI_JSON_TRUE, TCI_JS
 
 typedef struct tci_json_value {
   int type;
-  int escaped;  /* a string that holds at least one backslash */
-  tc_text raw;  /* a string: what stands between its quotes; all others: their whole text. Points into the input */
+  int escaped; /* a string that holds at least one backslash */
+  tc_text raw; /* a string: what stands between its quotes; all others: their whole text. Points into the input */
 } tci_json_value;
 
 typedef struct tci_json_fault {
@@ -33,7 +33,13 @@ int tci_json_object(const char *json, size_t len, const char *const *names, size
 /* Resolves the escapes of a string value that tci_json_object has accepted. out has room for raw.len bytes; returns the length. May give U+0000. */
 size_t tci_json_unescape(tc_text raw, char *out);
 
+/* 1 when the whole text is one number by the grammar of RFC 8259 section 6. */
+int tci_json_is_number(const char *text, size_t len);
+
 /* text between quotes, escaped as RFC 8259 section 7 demands and no more (", \, U+0000 to U+001F); text must be valid UTF-8. Returns buf->err. */
 int tci_json_put_string(tci_buf *buf, tc_text text);
+/* The same for who sizes and holds the memory itself: how many bytes it takes, quotes included; and the writing, which returns the place behind the last byte. */
+size_t tci_json_string_len(tc_text text);
+char *tci_json_write_string(char *out, tc_text text);
 
 #endif

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "thread.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 int tci_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same as a void function, for tc_storage_env.fail. */
 void tci_fail_env(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void tci_fail_clear(void); /* on entry of every public function */
+void tci_fail_clear(void);         /* on entry of every public function */
 const char *tci_fail_detail(void); /* never NULL */
 
 #endif

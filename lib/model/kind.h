@@ -9,20 +9,20 @@
 enum { TCI_MEMBER_TEXT = 0, TCI_MEMBER_AMOUNT };
 
 typedef struct tci_member {
-  const char *name;     /* in JSON and in messages: "roomId" */
-  uint32_t field;       /* TC_FIELD_X */
-  uint32_t column;      /* TC_COL_X; unused for the amount */
-  int type;             /* TCI_MEMBER_X */
+  const char *name; /* in JSON and in messages: "roomId" */
+  uint32_t field;   /* TC_FIELD_X */
+  uint32_t column;  /* TC_COL_X; unused for the amount */
+  int type;         /* TCI_MEMBER_X */
   int required;
-  uint32_t max_points;  /* code points; 0: no limit of that sort */
-  uint32_t max_bytes;   /* 0: no limit of that sort */
+  uint32_t max_points; /* code points; 0: no limit of that sort */
+  uint32_t max_bytes;  /* 0: no limit of that sort */
   int may_be_blank;
 } tci_member;
 
 typedef struct tci_kind {
   uint32_t kind;
-  const char *name;    /* "tip" */
-  const char *created; /* "tip.created": the event's name for webhooks */
+  const char *name;          /* "tip" */
+  const char *created;       /* "tip.created": the event's name for webhooks */
   const tci_member *members; /* in declaration order, as the README shows the JSON; id before them and createdAt behind them */
   uint32_t member_count;
 } tci_kind;

@@ -1,0 +1,99 @@
+#include "tipcurrent/create.h"
+
+#include <string.h>
+
+#include "api/sized.h"
+#include "base/buf.h"
+#include "engine/engine.h"
+#include "model/record.h"
+
+static tc_text text_of(const char *text) { return text ? (tc_text){text, strlen(text)} : (tc_text){NULL, 0}; }
+
+static int check_door(const tc_engine *engine) {
+  if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
+  if (atomic_load(&engine->closing)) return tci_fail(TC_ECLOSED, "engine is closing");
+  return TC_OK;
+}
+
+int tc_json_submit(tc_engine *engine, uint32_t kind, const char *json, size_t len, const char *idempotency_key, tc_done_fn done, void *userdata) {
+  tc_record record;
+  tci_buf scratch;
+  tci_fail_clear();
+  int rc = check_door(engine);
+  if (rc) return rc;
+  if (!json || !done) return tci_fail(TC_EINVAL, "%s: must not be NULL", json ? "done" : "json");
+  tci_buf_init(&scratch, len);
+  rc = tci_record_decode(kind, json, len, &scratch, &record);
+  if (!rc && idempotency_key) {
+    record.text[TC_COL_KEY] = text_of(idempotency_key);
+    rc = tci_record_validate(&record);
+  }
+  if (!rc) rc = tci_queue_submit(engine, &record, done, userdata);
+  tci_buf_free(&scratch);
+  return rc;
+}
+
+static int take_tip(const tc_tip_new *tip, tc_record *record) {
+  tc_tip_new t;
+  int rc = tci_sized_in(&t, sizeof t, sizeof t, tip, "tip");
+  if (rc) return rc;
+  memset(record, 0, sizeof *record);
+  record->kind = TC_KIND_TIP;
+  record->amount = t.amount;
+  record->text[TC_COL_ROOM] = text_of(t.room_id);
+  record->text[TC_COL_USER] = text_of(t.sender_id);
+  record->text[TC_COL_PEER] = text_of(t.recipient_id);
+  record->text[TC_COL_BODY] = text_of(t.message);
+  record->text[TC_COL_METADATA] = text_of(t.metadata);
+  record->text[TC_COL_KEY] = text_of(t.idempotency_key);
+  return tci_record_validate(record);
+}
+
+static int take_reaction(const tc_reaction_new *reaction, tc_record *record) {
+  tc_reaction_new r;
+  int rc = tci_sized_in(&r, sizeof r, sizeof r, reaction, "reaction");
+  if (rc) return rc;
+  memset(record, 0, sizeof *record);
+  record->kind = TC_KIND_REACTION;
+  record->text[TC_COL_ROOM] = text_of(r.room_id);
+  record->text[TC_COL_USER] = text_of(r.user_id);
+  record->text[TC_COL_BODY] = text_of(r.emoji);
+  record->text[TC_COL_TARGET] = text_of(r.target_id);
+  record->text[TC_COL_METADATA] = text_of(r.metadata);
+  record->text[TC_COL_KEY] = text_of(r.idempotency_key);
+  return tci_record_validate(record);
+}
+
+int tc_tip_create(tc_engine *engine, const tc_tip_new *tip, tc_event **out, int32_t *replayed) {
+  tc_record record;
+  tci_fail_clear();
+  int rc = check_door(engine);
+  if (!rc) rc = take_tip(tip, &record);
+  return rc ? rc : tci_create(engine, &record, out, replayed);
+}
+
+int tc_reaction_create(tc_engine *engine, const tc_reaction_new *reaction, tc_event **out, int32_t *replayed) {
+  tc_record record;
+  tci_fail_clear();
+  int rc = check_door(engine);
+  if (!rc) rc = take_reaction(reaction, &record);
+  return rc ? rc : tci_create(engine, &record, out, replayed);
+}
+
+int tc_tip_submit(tc_engine *engine, const tc_tip_new *tip, tc_done_fn done, void *userdata) {
+  tc_record record;
+  tci_fail_clear();
+  int rc = check_door(engine);
+  if (!rc && !done) rc = tci_fail(TC_EINVAL, "done: must not be NULL");
+  if (!rc) rc = take_tip(tip, &record);
+  return rc ? rc : tci_queue_submit(engine, &record, done, userdata);
+}
+
+int tc_reaction_submit(tc_engine *engine, const tc_reaction_new *reaction, tc_done_fn done, void *userdata) {
+  tc_record record;
+  tci_fail_clear();
+  int rc = check_door(engine);
+  if (!rc && !done) rc = tci_fail(TC_EINVAL, "done: must not be NULL");
+  if (!rc) rc = take_reaction(reaction, &record);
+  return rc ? rc : tci_queue_submit(engine, &record, done, userdata);
+}

@@ -1,0 +1,74 @@
+#include "tipcurrent/engine.h"
+
+#include <string.h>
+
+#include "api/sized.h"
+#include "engine/engine.h"
+#include "engine/open.h"
+
+/* The three hooks are structs of their own, each with its own size. The copies live as long as the call: the engine copies them again. */
+typedef struct hooks {
+  tc_clock clock;
+  tc_random random;
+  tc_log log;
+} hooks;
+
+static int take_hooks(tc_options *o, hooks *h) {
+  int rc = TC_OK;
+  if (o->clock) {
+    rc = tci_sized_in(&h->clock, sizeof h->clock, sizeof h->clock, o->clock, "clock");
+    if (!rc && (!h->clock.wall_us || !h->clock.monotonic_us)) rc = tci_fail(TC_EINVAL, "clock: both functions are needed");
+    o->clock = &h->clock;
+  }
+  if (!rc && o->random) {
+    rc = tci_sized_in(&h->random, sizeof h->random, sizeof h->random, o->random, "random");
+    if (!rc && !h->random.fill) rc = tci_fail(TC_EINVAL, "random: fill is needed");
+    o->random = &h->random;
+  }
+  if (!rc && o->log) {
+    rc = tci_sized_in(&h->log, sizeof h->log, sizeof h->log, o->log, "log");
+    if (!rc && !h->log.write) rc = tci_fail(TC_EINVAL, "log: write is needed");
+    o->log = &h->log;
+  }
+  return rc;
+}
+
+int tc_open(tc_engine **out, const tc_options *options) {
+  tc_options o;
+  hooks h;
+  tci_fail_clear();
+  if (!out) return tci_fail(TC_EINVAL, "out: must not be NULL");
+  int rc = tci_sized_in(&o, sizeof o, offsetof(tc_options, storage_ops) + sizeof o.storage_ops, options, "options");
+  if (rc) return rc;
+  if (!o.storage_url) return tci_fail(TC_EINVAL, "storage_url: is required");
+  if (o.flags & ~(uint32_t)TC_MISMATCH_REPLAY) return tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", o.flags);
+  if (o.idempotency_ttl_s > 366u * 86400u) return tci_fail(TC_EINVAL, "idempotency_ttl_s: must be at most a year");
+  rc = take_hooks(&o, &h);
+  if (rc) return rc;
+  return tci_engine_open(out, &o);
+}
+
+void tc_shutdown(tc_engine *engine) {
+  if (engine) tci_engine_shutdown(engine);
+}
+
+int tc_close(tc_engine *engine) {
+  tci_fail_clear();
+  if (!engine) return TC_OK;
+  if (tci_engine_on_own_thread(engine)) return tci_fail(TC_EINVAL, "an engine cannot be closed from its own callback: use tc_shutdown there");
+  tci_engine_free(engine);
+  return TC_OK;
+}
+
+int tc_engine_status(tc_engine *engine, tc_status *out) {
+  tc_status status = TC_STATUS_INIT;
+  tci_fail_clear();
+  if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
+  int rc = tci_sized_in(&status, sizeof status, offsetof(tc_status, storage_error) + sizeof status.storage_error, out, "out");
+  if (rc) return rc;
+  tci_engine_read_status(engine, &status);
+  size_t size = out->size;
+  memcpy(out, &status, size < sizeof status ? size : sizeof status);
+  out->size = size;
+  return TC_OK;
+}

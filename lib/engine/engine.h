@@ -1,0 +1,139 @@
+/* engine.h - the engine's insides: what its threads share.
+ *
+ * Design notes
+ *  - Three threads: the WRITER takes what is queued, appends it in one commit, puts it into the tail and answers; the INDEXER builds the derived file behind;
+ *    the DISPATCHER runs subscription callbacks. Callers' threads validate and encode before, and read.
+ *  - Locks, each held for memory work only, never one inside another: queue.mutex, the tail's own, subs.mutex. Numbers that everybody looks at are atomics.
+ *  - Order of things in the writer: commit, tail, (reads see it), wake followers and indexer, answer. So a caller who has its answer also finds its event.
+ */
+#ifndef TCI_ENGINE_ENGINE_H
+#define TCI_ENGINE_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/siphash.h"
+#include "base/thread.h"
+#include "engine/tail.h"
+#include "model/event.h"
+#include "model/fail.h"
+#include "tipcurrent.h"
+#include "tipcurrent/sys/storage.h"
+
+#define TCI_COMMIT_MAX_EVENTS 1024 /* events a commit: more gain nothing (design.md section 1) and answer later */
+#define TCI_COMMIT_MAX_BYTES (4u << 20)
+#define TCI_INDEX_BATCH 16384      /* events an index transaction */
+#define TCI_CLOCK_HOLD_US 10000000 /* a backward step of the wall clock up to this is held */
+#define TCI_SUBS_MAX 1024
+
+/* One accepted create on its way. */
+typedef struct tci_pending {
+  struct tci_pending *next;
+  tc_event *event; /* ours until it is answered */
+  tc_done_fn done;
+  void *userdata;
+  int64_t deadline_us; /* monotonic */
+  uint32_t bytes;
+} tci_pending;
+
+typedef struct tci_queue {
+  pthread_mutex_t mutex;
+  pthread_cond_t filled; /* the writer waits on it */
+  tci_pending *head, **last;
+  uint64_t bytes; /* of all accepted and not yet answered */
+  uint64_t count; /* the same */
+  size_t queued;  /* of those, still in the list */
+  int writer_waits;
+  int closing;
+} tci_queue;
+
+typedef struct tci_subs {
+  pthread_mutex_t mutex;
+  pthread_cond_t moved;   /* the dispatcher waits for news; closers wait for its callback to end */
+  struct tc_sub *first;
+  struct tc_sub *running; /* whose callback runs now */
+  uint32_t count;
+  uint64_t round;
+  int news;
+  int stop;
+} tci_subs;
+
+struct tc_engine {
+  tc_clock clock;
+  tc_random random;
+  tc_log log;
+  uint64_t max_pending_bytes;
+  int64_t create_deadline_us;
+  int64_t idempotency_ttl_us;
+  uint32_t flags;
+  uint32_t tail_max_events;
+  uint64_t tail_max_bytes;
+
+  const tc_storage_ops *ops;
+  tc_storage *storage;
+  tci_tail *tail;
+  tci_queue queue;
+  tci_subs subs;
+  tci_thread writer, indexer, dispatcher;
+  tci_sipkey hash_key;
+  struct tci_batch *batch; /* the writer's working memory, from tc_open on, so that the writer never lacks it */
+
+  pthread_mutex_t index_mutex; /* the indexer waits for work */
+  pthread_cond_t index_work;
+  int index_stop;
+  void *index_rows; /* the indexer's working memory */
+
+  int64_t last_created_at_us; /* writer only */
+
+  _Atomic int64_t log_seq, index_seq;
+  _Atomic int64_t ready_at_seq; /* reads are served once index_seq is here: 0 in the usual case */
+  atomic_uint_fast64_t commits;
+  atomic_int commit_error, index_error; /* the last one's code, 0 after a success */
+  atomic_int closing;
+  atomic_int writer_done;
+};
+
+/* engine.c */
+int tci_engine_ready(const tc_engine *engine);
+void tci_engine_log(const tc_engine *engine, int32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int64_t tci_engine_mono_us(const tc_engine *engine);
+int tci_engine_on_own_thread(const tc_engine *engine); /* writer or dispatcher */
+
+/* queue.c */
+int tci_queue_init(tci_queue *queue);
+void tci_queue_destroy(tci_queue *queue);
+/* Takes the record (validated) for the writer. TC_OK, TC_EBUSY, TC_ECLOSED, TC_ENOMEM, each with its detail. */
+int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done, void *userdata);
+/* Writer only: waits for work and takes a batch into items (room for TCI_COMMIT_MAX_EVENTS); 0: closing and nothing left. */
+size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent);
+/* Writer only: takes up to max from the head whose deadline has passed. */
+size_t tci_queue_take_expired(tc_engine *engine, int64_t now_us, tci_pending **items, size_t max);
+/* Writer only: tells one caller how it ended. detail is for failures. */
+void tci_pending_answer(const tci_pending *item, int code, int replayed, const tc_event *event, const char *detail);
+/* Writer only: frees answered items and gives their room in the queue back. */
+void tci_pending_release(tc_engine *engine, tci_pending *const *items, size_t n);
+
+/* create.c: the synchronous wait. */
+int tci_create(tc_engine *engine, const tc_record *record, tc_event **out, int32_t *replayed);
+
+/* writer.c, indexer.c, dispatcher.c */
+void *tci_writer_main(void *engine);
+void *tci_indexer_main(void *engine);
+void tci_indexer_wake(tc_engine *engine);
+void *tci_indexer_memory(void);
+void *tci_dispatcher_main(void *engine);
+/* Writer, and at shutdown: there may be something new for followers. */
+void tci_subs_wake(tc_engine *engine);
+
+/* query.c */
+typedef struct tci_list_request {
+  tc_filter filter;
+  const tc_position *after; /* NULL: by offset */
+  size_t offset, size;
+} tci_list_request;
+int tci_query_list(tc_engine *engine, const tci_list_request *request, tc_page **out);
+int tci_query_get(tc_engine *engine, uint32_t kind, int64_t id, tc_event **out);
+/* The event with this seq, from the log. */
+int tci_query_seq(tc_engine *engine, int64_t seq, tc_event **out);
+
+#endif

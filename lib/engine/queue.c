@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/engine.h"
+
+int tci_queue_init(tci_queue *queue) {
+  memset(queue, 0, sizeof *queue);
+  queue->last = &queue->head;
+  if (pthread_mutex_init(&queue->mutex, NULL)) return TC_ENOMEM;
+  if (tci_cond_init(&queue->filled)) {
+    (void)pthread_mutex_destroy(&queue->mutex);
+    return TC_ENOMEM;
+  }
+  return TC_OK;
+}
+
+void tci_queue_destroy(tci_queue *queue) {
+  (void)pthread_cond_destroy(&queue->filled);
+  (void)pthread_mutex_destroy(&queue->mutex);
+}
+
+int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done, void *userdata) {
+  if (record->text[TC_COL_KEY].ptr && !tci_engine_ready(engine)) {
+    return tci_fail(TC_EBUSY, "the indexes are being rebuilt, idempotency keys cannot be checked yet");
+  }
+  int rc = TC_ENOMEM;
+  tci_pending *item = tci_alloc(sizeof *item);
+  tc_event *event = tci_event_new(record);
+  if (!item || !event) {
+    (void)tci_fail(rc, "out of memory for one event");
+    goto fail;
+  }
+  item->next = NULL;
+  item->event = event;
+  item->done = done;
+  item->userdata = userdata;
+  item->deadline_us = tci_engine_mono_us(engine) + engine->create_deadline_us;
+  item->bytes = (uint32_t)sizeof *item + event->size_bytes;
+
+  tci_queue *queue = &engine->queue;
+  pthread_mutex_lock(&queue->mutex);
+  if (queue->closing) {
+    rc = TC_ECLOSED;
+  } else if (queue->bytes + item->bytes > engine->max_pending_bytes) {
+    rc = TC_EBUSY;
+  } else {
+    rc = TC_OK;
+    *queue->last = item;
+    queue->last = &item->next;
+    queue->bytes += item->bytes;
+    queue->count++;
+    queue->queued++;
+    if (queue->writer_waits) pthread_cond_signal(&queue->filled);
+  }
+  pthread_mutex_unlock(&queue->mutex);
+  if (rc == TC_OK) return TC_OK;
+  (void)tci_fail(rc, rc == TC_ECLOSED ? "engine is closing" : "too much waits to be committed, try again");
+fail:
+  tc_event_unref(event);
+  tci_free(item);
+  return rc;
+}
+
+static tci_pending *pop(tci_queue *queue) {
+  tci_pending *item = queue->head;
+  queue->head = item->next;
+  if (!queue->head) queue->last = &queue->head;
+  queue->queued--;
+  return item;
+}
+
+/* A writer that takes the first arrival at once makes batches of 20 out of 64 waiting clients: the others are just about to ask. So it lets them run until most
+ * of a recent batch is there. sched_yield rather than a timer: on an idle machine it returns at once and costs a lone caller nothing. */
+#define YIELDS_MAX 24
+
+size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent) {
+  tci_queue *queue = &engine->queue;
+  size_t n = 0;
+  uint64_t bytes = 0;
+  pthread_mutex_lock(&queue->mutex);
+  while (!queue->head && !queue->closing) {
+    queue->writer_waits = 1;
+    (void)tci_cond_wait(&queue->filled, &queue->mutex, -1);
+    queue->writer_waits = 0;
+  }
+  for (int i = 0; i < YIELDS_MAX && queue->queued < recent - recent / 4 && !queue->closing; i++) {
+    pthread_mutex_unlock(&queue->mutex);
+    (void)sched_yield();
+    pthread_mutex_lock(&queue->mutex);
+  }
+  while (queue->head && n < TCI_COMMIT_MAX_EVENTS && (n == 0 || bytes + queue->head->bytes <= TCI_COMMIT_MAX_BYTES)) {
+    items[n] = pop(queue);
+    bytes += items[n++]->bytes;
+  }
+  pthread_mutex_unlock(&queue->mutex);
+  return n;
+}
+
+size_t tci_queue_take_expired(tc_engine *engine, int64_t now_us, tci_pending **items, size_t max) {
+  tci_queue *queue = &engine->queue;
+  size_t n = 0;
+  pthread_mutex_lock(&queue->mutex);
+  /* All deadlines are equally long, so the head's is the first. */
+  while (n < max && queue->head && queue->head->deadline_us <= now_us) items[n++] = pop(queue);
+  pthread_mutex_unlock(&queue->mutex);
+  return n;
+}
+
+void tci_pending_answer(const tci_pending *item, int code, int replayed, const tc_event *event, const char *detail) {
+  tc_result result = {sizeof result, code, replayed, code == TC_OK ? event : NULL, code == TC_OK ? "" : detail};
+  item->done(&result, item->userdata);
+}
+
+void tci_pending_release(tc_engine *engine, tci_pending *const *items, size_t n) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < n; i++) {
+    bytes += items[i]->bytes;
+    tc_event_unref(items[i]->event);
+    tci_free(items[i]);
+  }
+  pthread_mutex_lock(&engine->queue.mutex);
+  engine->queue.bytes -= bytes;
+  engine->queue.count -= n;
+  pthread_mutex_unlock(&engine->queue.mutex);
+}

@@ -1,0 +1,236 @@
+/* memory.c - a log in memory, for tests and trials: the plainest thing that keeps every promise of sys/storage.h. It is what the other backends are measured by.
+ *
+ * Rows never change and never move, so a snapshot is nothing but the log's length at that moment; the lock guards the arrays that point to them.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "storage/memory/rows.h"
+#include "storage/schemes.h"
+
+struct tc_storage {
+  tc_storage_env env;
+  pthread_rwlock_t lock; /* of rows */
+  tci_rows rows;
+};
+
+struct tc_snapshot {
+  tc_storage *storage;
+  int64_t seq;
+};
+
+static int fail_memory(const tc_storage_env *env) {
+  env->fail(TC_ENOMEM, "");
+  return TC_ENOMEM;
+}
+
+static int memory_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
+  if (strcmp(url, "memory:")) {
+    env->fail(TC_EINVAL, "storage_url: must be memory: and nothing more, not '%s'", url);
+    return TC_EINVAL;
+  }
+  tc_storage *storage = tci_zalloc(sizeof *storage);
+  if (!storage) return fail_memory(env);
+  storage->env = *env;
+  int code = env->random.fill(env->random.userdata, &storage->rows.hash_key, sizeof storage->rows.hash_key);
+  if (code) env->fail(code, "cannot get random bytes");
+  else if (pthread_rwlock_init(&storage->lock, NULL)) code = fail_memory(env);
+  if (code) {
+    tci_free(storage);
+    return code;
+  }
+  memset(state, 0, sizeof *state);
+  *out = storage;
+  return TC_OK;
+}
+
+static void memory_close(tc_storage *storage) {
+  if (!storage) return;
+  tci_rows_free(&storage->rows);
+  (void)pthread_rwlock_destroy(&storage->lock); /* fails only while held, and no call is running */
+  tci_free(storage);
+}
+
+static void read_lock(tc_storage *storage) { (void)pthread_rwlock_rdlock(&storage->lock); } /* fails only beyond 2^31 readers */
+
+static void unlock(tc_storage *storage) { (void)pthread_rwlock_unlock(&storage->lock); }
+
+static const tci_row *known_row(const tc_storage *storage, const tc_record *record) {
+  int64_t ttl_us = (int64_t)storage->env.idempotency_ttl_s * 1000000;
+  if (!record->text[TC_COL_KEY].ptr) return NULL;
+  return tci_rows_find_key(&storage->rows, record, record->created_at_us < INT64_MIN + ttl_us ? INT64_MIN : record->created_at_us - ttl_us);
+}
+
+/* Everything that can fail: copies[i] of each item to append (NULL: its key is known, then known[i] is the seq), and room for them. */
+static int prepare(tc_storage *storage, const tc_append *items, size_t n, tci_row **copies, int64_t *known, uint32_t *kinds) {
+  size_t fresh = 0;
+  for (size_t i = 0; i < n; i++) {
+    const tci_row *row = known_row(storage, items[i].record);
+    known[i] = row ? row->record.seq : 0;
+    if (row) continue;
+    if (!(copies[i] = tci_row_new(items[i].record))) return fail_memory(&storage->env);
+    kinds[fresh++] = items[i].record->kind;
+  }
+  return tci_rows_reserve(&storage->rows, kinds, fresh) ? fail_memory(&storage->env) : TC_OK;
+}
+
+static void add(tc_storage *storage, tc_append *items, size_t n, tci_row **copies, const int64_t *known) {
+  for (size_t i = 0; i < n; i++) {
+    items[i].existing_seq = known[i];
+    items[i].result = known[i] ? TC_EEXISTS : TC_OK;
+    if (known[i]) continue;
+    tci_rows_add(&storage->rows, copies[i]);
+    items[i].record->seq = copies[i]->record.seq;
+    items[i].record->id = copies[i]->record.id;
+    copies[i] = NULL;
+  }
+}
+
+static int memory_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us) {
+  (void)batch_id; /* an outcome is never unknown here */
+  (void)now_us;
+  tci_row **copies = tci_array(n, sizeof *copies);
+  int64_t *known = tci_array(n, sizeof *known);
+  uint32_t *kinds = tci_array(n, sizeof *kinds);
+  int code = copies && known && kinds ? TC_OK : fail_memory(&storage->env);
+  if (code) goto out;
+  (void)pthread_rwlock_wrlock(&storage->lock); /* fails only for whoever holds it already */
+  code = prepare(storage, items, n, copies, known, kinds);
+  if (!code) add(storage, items, n, copies, known);
+  unlock(storage);
+  for (size_t i = 0; i < n; i++) tci_free(copies[i]);
+out:
+  tci_free(copies);
+  tci_free(known);
+  tci_free(kinds);
+  return code;
+}
+
+static int memory_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored) {
+  (void)storage; /* append never answers TC_EUNKNOWN, so the batch that is asked for was not stored */
+  (void)items;
+  (void)n;
+  (void)batch_id;
+  *stored = 0;
+  return TC_OK;
+}
+
+static int memory_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+  size_t at = after_seq > 0 ? (size_t)after_seq : 0;
+  read_lock(storage);
+  for (; at < storage->rows.log.count && max; at++, max--) {
+    if (row(&storage->rows.log.at[at]->record, arg)) break;
+  }
+  unlock(storage);
+  return TC_OK;
+}
+
+static int memory_snapshot(tc_storage *storage, tc_snapshot **out, int64_t *index_seq) {
+  tc_snapshot *snapshot = tci_alloc(sizeof *snapshot);
+  if (!snapshot) return fail_memory(&storage->env);
+  snapshot->storage = storage;
+  read_lock(storage);
+  snapshot->seq = (int64_t)storage->rows.log.count;
+  unlock(storage);
+  *index_seq = snapshot->seq;
+  *out = snapshot;
+  return TC_OK;
+}
+
+static void memory_snapshot_end(tc_snapshot *snapshot) { tci_free(snapshot); }
+
+static int matches(const tc_snapshot *snapshot, const tc_filter *filter, const tc_record *record) {
+  if (record->seq > snapshot->seq || record->kind != filter->kind) return 0;
+  for (int i = TC_COL_ROOM; i <= TC_COL_TARGET; i++) {
+    const tc_text *want = &filter->text[i], *has = &record->text[i];
+    if (!want->ptr) continue;
+    if (!want->len || !has->ptr || has->len != want->len || memcmp(has->ptr, want->ptr, want->len)) return 0;
+  }
+  return 1;
+}
+
+static int is_after(const tc_record *record, const tc_position *after) {
+  return record->created_at_us != after->created_at_us ? record->created_at_us < after->created_at_us : record->seq < after->seq;
+}
+
+static int memory_scan(tc_snapshot *snapshot, const tc_filter *filter, const tc_position *after, tc_position_fn position, void *arg) {
+  tc_storage *storage = snapshot->storage;
+  read_lock(storage);
+  for (size_t i = storage->rows.listed.count; i-- > 0;) {
+    const tc_record *record = &storage->rows.listed.at[i]->record;
+    tc_position at = {record->created_at_us, record->seq};
+    if (!matches(snapshot, filter, record) || (after && !is_after(record, after))) continue;
+    if (position(&at, arg)) break;
+  }
+  unlock(storage);
+  return TC_OK;
+}
+
+static int count_one(const tc_position *position, void *arg) {
+  (void)position;
+  ++*(int64_t *)arg;
+  return 0;
+}
+
+static int memory_count(tc_snapshot *snapshot, const tc_filter *filter, int64_t *out) {
+  int64_t count = 0;
+  int code = memory_scan(snapshot, filter, NULL, count_one, &count);
+  if (!code) *out = count;
+  return code;
+}
+
+static int memory_fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg) {
+  tc_storage *storage = snapshot->storage;
+  int code = TC_OK, stop = 0;
+  read_lock(storage);
+  for (size_t i = 0; i < n && !code && !stop; i++) {
+    if (seqs[i] < 1 || (uint64_t)seqs[i] > storage->rows.log.count) storage->env.fail(code = TC_ECORRUPT, "event %lld is not in the log", (long long)seqs[i]);
+    else stop = row(&storage->rows.log.at[seqs[i] - 1]->record, arg);
+  }
+  unlock(storage);
+  return code;
+}
+
+static int memory_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq) {
+  tc_storage *storage = snapshot->storage;
+  int64_t found = 0;
+  read_lock(storage);
+  const tci_row_array *rows = kind <= TC_KIND_MAX ? &storage->rows.kinds[kind] : &storage->rows.kinds[0]; /* no event is of kind 0 */
+  if (id >= 1 && (uint64_t)id <= rows->count) found = rows->at[id - 1]->record.seq;
+  unlock(storage);
+  if (!found || found > snapshot->seq) {
+    storage->env.fail(TC_ENOTFOUND, "no event of kind %u has id %lld", kind, (long long)id);
+    return TC_ENOTFOUND;
+  }
+  *seq = found;
+  return TC_OK;
+}
+
+static int memory_check(tc_storage *storage) {
+  int code = TC_OK;
+  read_lock(storage);
+  for (size_t i = 0; i < storage->rows.log.count && !code; i++) {
+    if (storage->rows.log.at[i]->record.seq != (int64_t)i + 1) storage->env.fail(code = TC_ECORRUPT, "event %zu has another number", i + 1);
+  }
+  unlock(storage);
+  return code;
+}
+
+const tc_storage_ops tci_memory_ops = {
+  .size = sizeof(tc_storage_ops),
+  .abi = TC_STORAGE_ABI,
+  .scheme = "memory",
+  .open = memory_open,
+  .close = memory_close,
+  .append = memory_append,
+  .append_outcome = memory_append_outcome,
+  .read_log = memory_read_log,
+  .snapshot = memory_snapshot,
+  .snapshot_end = memory_snapshot_end,
+  .scan = memory_scan,
+  .count = memory_count,
+  .fetch = memory_fetch,
+  .find_id = memory_find_id,
+  .check = memory_check,
+};

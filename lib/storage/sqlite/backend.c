@@ -1,0 +1,127 @@
+#include <string.h>
+
+#include "base/mem.h"
+#include "storage/schemes.h"
+#include "storage/sqlite/sqlite.h"
+
+#define SCHEME "sqlite:"
+
+static void close_all(tc_storage *storage, int failed) {
+  if (!storage) return;
+  tci_readers_close(&storage->readers);
+  tci_reader_close(storage->key_reader);
+  /* Best effort: what stays in a WAL is read at the next open. */
+  if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->index.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->log.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  tci_db_close(&storage->index);
+  tci_db_close(&storage->log);
+  /* Should it stay, the next open meets the same damage. */
+  if (atomic_load(&storage->index_damaged)) (void)tci_file_remove(&storage->env, storage->files.index);
+  tci_keyfilter_close(&storage->filter);
+  tci_files_close(&storage->files, failed);
+  tci_free(storage);
+}
+
+static void sqlite_close(tc_storage *storage) { close_all(storage, 0); }
+
+static int out_of_memory(const tc_storage_env *env) {
+  env->fail(TC_ENOMEM, "");
+  return TC_ENOMEM;
+}
+
+static int sqlite_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
+  if (strncmp(url, SCHEME, strlen(SCHEME)) || !url[strlen(SCHEME)]) {
+    env->fail(TC_EINVAL, "storage_url: must be sqlite:PATH");
+    return TC_EINVAL;
+  }
+  tc_storage *storage = tci_zalloc(sizeof *storage);
+  if (!storage) return out_of_memory(env);
+  storage->env = *env;
+  storage->files.lock_fd = -1;
+  atomic_init(&storage->index_damaged, 0);
+  int code = TC_OK;
+  if (tci_keyfilter_init(&storage->filter) || tci_readers_init(&storage->readers)) code = out_of_memory(env);
+  if (!code) code = tci_files_open(&storage->files, &storage->env, url + strlen(SCHEME));
+  if (!code) code = tci_log_open(storage);
+  if (!code) {
+    memcpy(&storage->hash_key, storage->log_id, sizeof storage->hash_key);
+    code = tci_index_open(storage);
+  }
+  if (!code) code = tci_reader_open(storage, &storage->key_reader);
+  if (code) {
+    close_all(storage, 1);
+    return code;
+  }
+  state->log_seq = storage->end.seq;
+  state->index_seq = storage->index_seq;
+  state->last_created_at_us = storage->end.created_at_us;
+  *out = storage;
+  return TC_OK;
+}
+
+static int corrupt(tc_storage *storage, const char *path, const char *what) {
+  storage->env.fail(TC_ECORRUPT, "%s: %s", path, what);
+  return TC_ECORRUPT;
+}
+
+static int check_pages(tc_storage *storage, tci_db *db, const char *sql, const char *path) {
+  sqlite3_stmt *stmt = NULL;
+  int code = TC_OK;
+  int rc = sqlite3_prepare_v2(db->handle, sql, -1, &stmt, NULL);
+  if (!rc) rc = sqlite3_step(stmt);
+  const char *answer = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+  if (rc != SQLITE_ROW) code = tci_db_fail(db, rc, "check");
+  else if (!answer || strcmp(answer, "ok")) code = corrupt(storage, path, answer ? answer : "no answer");
+  (void)sqlite3_finalize(stmt); /* repeats rc */
+  return code;
+}
+
+static int check_numbers(tc_storage *storage, tci_db *db) {
+  sqlite3_stmt *stmt = NULL;
+  int code = TC_OK;
+  int rc = sqlite3_prepare_v2(db->handle, "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0), (SELECT cursor FROM main.state) FROM log.events", -1, &stmt, NULL);
+  if (!rc) rc = sqlite3_step(stmt);
+  if (rc != SQLITE_ROW) {
+    code = tci_db_fail(db, rc, "check");
+  } else if (sqlite3_column_int64(stmt, 1) != 1 || sqlite3_column_int64(stmt, 0) != sqlite3_column_int64(stmt, 2)) {
+    code = corrupt(storage, storage->files.log, "events are missing");
+  } else if (sqlite3_column_int64(stmt, 3) > sqlite3_column_int64(stmt, 2)) {
+    code = corrupt(storage, storage->files.index, "indexes events that the log does not have");
+  }
+  (void)sqlite3_finalize(stmt); /* repeats rc */
+  return code;
+}
+
+static int sqlite_check(tc_storage *storage) {
+  tci_reader *reader = NULL;
+  int code = tci_reader_take(storage, &reader);
+  if (code) return code;
+  code = check_pages(storage, &reader->db, "PRAGMA log.integrity_check(1)", storage->files.log);
+  if (!code) {
+    code = check_pages(storage, &reader->db, "PRAGMA main.integrity_check(1)", storage->files.index);
+    if (code == TC_ECORRUPT) atomic_store(&storage->index_damaged, 1);
+  }
+  if (!code) code = check_numbers(storage, &reader->db);
+  tci_reader_give(storage, reader);
+  return code;
+}
+
+const tc_storage_ops tci_sqlite_ops = {
+  .size = sizeof(tc_storage_ops),
+  .abi = TC_STORAGE_ABI,
+  .scheme = "sqlite",
+  .open = sqlite_open,
+  .close = sqlite_close,
+  .append = tci_log_append,
+  .append_outcome = tci_log_append_outcome,
+  .read_log = tci_read_log,
+  .derive = tci_index_derive,
+  .idle = tci_keys_idle,
+  .snapshot = tci_snapshot_begin,
+  .snapshot_end = tci_snapshot_end,
+  .scan = tci_snapshot_scan,
+  .count = tci_snapshot_count,
+  .fetch = tci_snapshot_fetch,
+  .find_id = tci_snapshot_find_id,
+  .check = sqlite_check,
+};

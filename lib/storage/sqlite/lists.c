@@ -1,0 +1,69 @@
+#include <string.h>
+
+#include "storage/sqlite/sqlite.h"
+
+enum { ROOM = 1 << TC_COL_ROOM, USER = 1 << TC_COL_USER, PEER = 1 << TC_COL_PEER, BODY = 1 << TC_COL_BODY, TARGET = 1 << TC_COL_TARGET, ALL = ROOM | USER | PEER | BODY | TARGET };
+
+/* A tip's body is its message: prose of up to 4 kB that nobody lists by. A filter on it is exact all the same, it reads the rows. */
+static unsigned listed_columns(uint32_t kind) { return kind == TC_KIND_TIP ? ROOM | USER | PEER : ALL; }
+
+static tci_sipkey other_key(const tci_sipkey *key) {
+  tci_sipkey other = {key->k0 ^ UINT64_C(0x9e3779b97f4a7c15), key->k1 ^ UINT64_C(0xc2b2ae3d27d4eb4f)};
+  return other;
+}
+
+static tci_list_name hash(const tci_sipkey *key, const void *bytes, size_t len) {
+  tci_sipkey other = other_key(key);
+  tci_list_name name = {tci_siphash(key, bytes, len), tci_siphash(&other, bytes, len)};
+  return name;
+}
+
+static tci_list_name name_of(const tci_sipkey *key, uint32_t kind, unsigned columns, tci_list_name first, tci_list_name second) {
+  uint64_t parts[5] = {(uint64_t)kind << 32 | columns, first.h, first.g, second.h, second.g};
+  return hash(key, parts, sizeof parts);
+}
+
+/* The lists of these columns' values: each alone, and room with each other. columns_of[i] tells what list i is made of. */
+static size_t lists_of(const tci_sipkey *key, uint32_t kind, const tc_text text[TC_COL_COUNT], unsigned columns, tci_list_name *out, unsigned *columns_of) {
+  static const tci_list_name none = {0, 0};
+  tci_list_name room = none;
+  size_t n = 0;
+  for (unsigned i = 0; 1u << i < ALL; i++) { /* the room is the first */
+    unsigned column = 1u << i;
+    if (!(columns & column)) continue;
+    tci_list_name value = hash(key, text[i].ptr, text[i].len);
+    columns_of[n] = column;
+    out[n++] = name_of(key, kind, column, value, none);
+    if (column == ROOM) {
+      room = value;
+    } else if (columns & ROOM) {
+      columns_of[n] = ROOM | column;
+      out[n++] = name_of(key, kind, ROOM | column, room, value);
+    }
+  }
+  return n;
+}
+
+size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_list_name out[TCI_LISTS_MAX]) {
+  static const tci_list_name none = {0, 0};
+  unsigned columns = 0, columns_of[TCI_LISTS_MAX];
+  for (unsigned i = 0; 1u << i < ALL; i++) {
+    if (record->text[i].ptr && record->text[i].len) columns |= 1u << i;
+  }
+  out[0] = name_of(key, record->kind, 0, none, none);
+  return 1 + lists_of(key, record->kind, record->text, columns & listed_columns(record->kind), out + 1, columns_of);
+}
+
+size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_list_name out[TCI_LISTS_MAX], int exact[TCI_LISTS_MAX]) {
+  static const tci_list_name none = {0, 0};
+  unsigned columns = 0, columns_of[TCI_LISTS_MAX] = {0};
+  for (unsigned i = 0; 1u << i < ALL; i++) {
+    if (!filter->text[i].ptr) continue;
+    if (!filter->text[i].len) return 0;
+    columns |= 1u << i;
+  }
+  size_t n = lists_of(key, filter->kind, filter->text, columns & listed_columns(filter->kind), out, columns_of);
+  if (!n) out[n++] = name_of(key, filter->kind, 0, none, none);
+  for (size_t i = 0; i < n; i++) exact[i] = columns_of[i] == columns;
+  return n;
+}

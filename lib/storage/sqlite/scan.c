@@ -1,0 +1,199 @@
+/* scan.c - all that is read. A filter is answered from one list, the shortest that holds all matches; what that list does not decide is compared with the event. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "storage/sqlite/sqlite.h"
+
+static int step_rows(tc_storage *storage, tci_reader *reader, sqlite3_stmt *stmt, tc_row_fn row, void *arg) {
+  int rc = SQLITE_ROW, stop = 0;
+  while (!stop && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    tc_record record;
+    tci_record_read(stmt, &record);
+    stop = row(&record, arg);
+  }
+  (void)sqlite3_reset(stmt); /* repeats rc */
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? TC_OK : tci_index_fail(storage, &reader->db, rc, "read");
+}
+
+int tci_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+  tci_reader *reader = NULL;
+  int code = tci_reader_take(storage, &reader);
+  if (code) return code;
+  sqlite3_stmt *stmt = reader->db.stmts[TCI_READ_LOG];
+  int rc = sqlite3_bind_int64(stmt, 1, after_seq);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 2, max > INT64_MAX ? INT64_MAX : (sqlite3_int64)max);
+  code = rc ? tci_db_fail(&reader->db, rc, "read") : step_rows(storage, reader, stmt, row, arg);
+  tci_reader_give(storage, reader);
+  return code;
+}
+
+/* One number of one row. *found = 0 when there is no row. */
+static int read_number(tc_snapshot *snapshot, size_t statement, int64_t *out, int *found) {
+  tci_db *db = &snapshot->reader->db;
+  sqlite3_stmt *stmt = db->stmts[statement];
+  int rc = sqlite3_step(stmt);
+  *found = rc == SQLITE_ROW;
+  if (*found) *out = sqlite3_column_int64(stmt, 0);
+  (void)sqlite3_reset(stmt); /* repeats rc */
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? TC_OK : tci_index_fail(snapshot->storage, db, rc, "read");
+}
+
+int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_seq) {
+  int found = 0;
+  int64_t seq = 0;
+  tc_snapshot *snapshot = tci_zalloc(sizeof *snapshot);
+  if (!snapshot) {
+    storage->env.fail(TC_ENOMEM, "");
+    return TC_ENOMEM;
+  }
+  snapshot->storage = storage;
+  int code = tci_reader_take(storage, &snapshot->reader);
+  if (code) {
+    tci_free(snapshot);
+    return code;
+  }
+  int rc = tci_db_run(&snapshot->reader->db, TCI_READ_BEGIN);
+  if (rc) code = tci_db_fail(&snapshot->reader->db, rc, "read");
+  if (!code) code = read_number(snapshot, TCI_READ_CURSOR, &seq, &found); /* the first read: from here on the view is fixed */
+  if (!code && !found) code = tci_index_fail(storage, &snapshot->reader->db, SQLITE_CORRUPT, "read the state of");
+  if (code) {
+    tci_snapshot_end(snapshot);
+    return code;
+  }
+  *out = snapshot;
+  *index_seq = seq;
+  return TC_OK;
+}
+
+void tci_snapshot_end(tc_snapshot *snapshot) {
+  if (!snapshot) return;
+  tci_reader_give(snapshot->storage, snapshot->reader);
+  tci_free(snapshot);
+}
+
+static int list_length(tc_snapshot *snapshot, tci_list_name name, int64_t *out) {
+  sqlite3_stmt *stmt = snapshot->reader->db.stmts[TCI_READ_COUNT];
+  int found = 0;
+  int rc = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)name.h);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)name.g);
+  if (rc) return tci_db_fail(&snapshot->reader->db, rc, "read");
+  int code = read_number(snapshot, TCI_READ_COUNT, out, &found);
+  if (!code && !found) *out = 0;
+  return code;
+}
+
+/* How a filter will be answered. */
+typedef struct choice {
+  tci_list_name list;
+  int64_t length; /* 0: nothing matches */
+  int exact;      /* all of the list matches */
+} choice;
+
+static int choose(tc_snapshot *snapshot, const tc_filter *filter, choice *out) {
+  tci_list_name names[TCI_LISTS_MAX];
+  int exact[TCI_LISTS_MAX], code = TC_OK;
+  size_t n = tci_lists_of_filter(&snapshot->storage->hash_key, filter, names, exact);
+  memset(out, 0, sizeof *out);
+  for (size_t i = 0; i < n && !code; i++) {
+    choice candidate = {names[i], 0, exact[i]};
+    code = list_length(snapshot, names[i], &candidate.length);
+    /* An exact list is no longer than the others, but of equals it is the one that needs no comparing. */
+    if (!code && (!i || candidate.length < out->length || (candidate.length == out->length && candidate.exact))) *out = candidate;
+  }
+  return code;
+}
+
+/* *matches: the event has all the filter's values. */
+static int compare(tc_snapshot *snapshot, const tc_filter *filter, int64_t seq, int *matches) {
+  tci_db *db = &snapshot->reader->db;
+  sqlite3_stmt *stmt = db->stmts[TCI_READ_EVENT];
+  int rc = sqlite3_bind_int64(stmt, 1, seq);
+  if (!rc) rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) {
+    *matches = 1;
+    for (int i = TC_COL_ROOM; i <= TC_COL_TARGET && *matches; i++) {
+      if (!filter->text[i].ptr) continue;
+      tc_text text = tci_column_text(stmt, 5 + i);
+      *matches = text.ptr && text.len == filter->text[i].len && !memcmp(text.ptr, filter->text[i].ptr, text.len);
+    }
+  }
+  (void)sqlite3_reset(stmt); /* repeats rc */
+  if (rc == SQLITE_ROW) return TC_OK;
+  return tci_index_fail(snapshot->storage, db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "compare an event of");
+}
+
+static int walk(tc_snapshot *snapshot, const tc_filter *filter, const choice *chosen, const tc_position *after, tc_position_fn position, void *arg) {
+  tci_db *db = &snapshot->reader->db;
+  sqlite3_stmt *stmt = db->stmts[TCI_READ_SCAN];
+  int code = TC_OK, stop = 0;
+  int rc = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)chosen->list.h);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)chosen->list.g);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 3, after ? after->created_at_us : INT64_MAX);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 4, after ? after->seq : INT64_MAX);
+  while (!rc && !code && !stop && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    tc_position at = {sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1)};
+    int matches = 1;
+    if (!chosen->exact) code = compare(snapshot, filter, at.seq, &matches);
+    if (!code && matches) stop = position(&at, arg);
+    rc = SQLITE_OK;
+  }
+  (void)sqlite3_reset(stmt); /* repeats rc */
+  if (rc && rc != SQLITE_DONE) code = tci_index_fail(snapshot->storage, db, rc, "scan");
+  return code;
+}
+
+int tci_snapshot_scan(tc_snapshot *snapshot, const tc_filter *filter, const tc_position *after, tc_position_fn position, void *arg) {
+  choice chosen;
+  int code = choose(snapshot, filter, &chosen);
+  return code || !chosen.length ? code : walk(snapshot, filter, &chosen, after, position, arg);
+}
+
+static int count_one(const tc_position *position, void *arg) {
+  (void)position;
+  ++*(int64_t *)arg;
+  return 0;
+}
+
+int tci_snapshot_count(tc_snapshot *snapshot, const tc_filter *filter, int64_t *out) {
+  choice chosen;
+  int64_t count = 0;
+  int code = choose(snapshot, filter, &chosen);
+  if (!code && chosen.exact) count = chosen.length;
+  else if (!code && chosen.length) code = walk(snapshot, filter, &chosen, NULL, count_one, &count);
+  if (!code) *out = count;
+  return code;
+}
+
+int tci_snapshot_fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg) {
+  tci_db *db = &snapshot->reader->db;
+  sqlite3_stmt *stmt = db->stmts[TCI_READ_EVENT];
+  int code = TC_OK, stop = 0;
+  for (size_t i = 0; i < n && !code && !stop; i++) {
+    tc_record record;
+    int rc = sqlite3_bind_int64(stmt, 1, seqs[i]);
+    if (!rc) rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+      tci_record_read(stmt, &record);
+      stop = row(&record, arg);
+    } else if (rc == SQLITE_DONE) {
+      snapshot->storage->env.fail(code = TC_ECORRUPT, "event %lld is not in %s", (long long)seqs[i], snapshot->storage->files.log);
+    } else {
+      code = tci_index_fail(snapshot->storage, db, rc, "read");
+    }
+    (void)sqlite3_reset(stmt); /* repeats rc */
+  }
+  return code;
+}
+
+int tci_snapshot_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq) {
+  tci_db *db = &snapshot->reader->db;
+  sqlite3_stmt *stmt = db->stmts[TCI_READ_ID];
+  int64_t found_seq = 0;
+  int found = 0;
+  int rc = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)kind);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 2, id);
+  int code = rc ? tci_db_fail(db, rc, "read") : read_number(snapshot, TCI_READ_ID, &found_seq, &found);
+  if (!code && !found) snapshot->storage->env.fail(code = TC_ENOTFOUND, "no event of kind %u has id %lld", kind, (long long)id);
+  if (!code) *seq = found_seq;
+  return code;
+}

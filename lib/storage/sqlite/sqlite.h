@@ -1,0 +1,186 @@
+/* sqlite.h - the SQLite backend inside: its files, its connections, and who may use which.
+ *
+ * Two files, one writing connection each: `log` belongs to the engine's writer thread, `index` to its indexer thread. Everything that reads borrows a read-only
+ * connection (index as main, log attached) from `readers`. Nothing else opens the files: SQLite's WAL-reset fault (before 3.51.3) needs a second connection that
+ * writes or checkpoints.
+ */
+#ifndef TCI_STORAGE_SQLITE_H
+#define TCI_STORAGE_SQLITE_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "base/siphash.h"
+#include "storage/sqlite/keyfilter.h"
+#include "tipcurrent/sys/storage.h"
+
+#define TCI_LOG_APPLICATION_ID 0x54634c67   /* "TcLg", big-endian at offset 68 of the file */
+#define TCI_INDEX_APPLICATION_ID 0x54634978 /* "TcIx" */
+#define TCI_BUSY_TIMEOUT_MS 500             /* one try of an append: the engine asks again until the create's own deadline */
+#define TCI_BATCH_ID_BYTES 16
+#define TCI_LOG_ID_BYTES 16
+#define TCI_HASH_BYTES 32
+
+/* ---- connection.c: one connection with its statements ---- */
+
+typedef struct tci_db {
+  sqlite3 *handle;
+  const char *path;          /* for messages; borrowed */
+  const tc_storage_env *env; /* borrowed */
+  sqlite3_stmt **stmts;
+  size_t stmt_count;
+  int wal_frames;            /* after the last commit, as SQLite's hook tells */
+  int checkpoint_frames;     /* 0: this connection never checkpoints */
+} tci_db;
+
+typedef struct tci_migration {
+  int version;
+  const char *sql;
+} tci_migration;
+
+int tci_db_open(tci_db *db, const tc_storage_env *env, const char *path, int flags);
+void tci_db_close(tci_db *db); /* takes a zeroed or half-open one */
+/* Sets the detail "cannot DOING PATH: REASON" and returns the TC code of SQLite's rc. */
+int tci_db_fail(const tci_db *db, int rc, const char *doing);
+int tci_db_exec(tci_db *db, const char *sql, const char *doing);
+int tci_db_pragma(tci_db *db, const char *sql, int64_t *out);
+int tci_db_prepare(tci_db *db, const char *const *sql, size_t count);
+int tci_db_migrate(tci_db *db, const tci_migration *steps, size_t count);
+/* A statement that gives no row: steps and resets. Returns SQLite's rc, SQLITE_OK for SQLITE_DONE. */
+int tci_db_run(tci_db *db, size_t stmt);
+/* From here on the connection checkpoints by itself after a commit that leaves more than this many frames in the WAL. */
+void tci_db_checkpoint_after(tci_db *db, int frames);
+int tci_db_commit(tci_db *db, size_t commit_stmt); /* SQLite's rc; a checkpoint that fails is no failure of the commit: the next one tries again */
+void tci_db_rollback(tci_db *db);                  /* nothing when there is no transaction */
+int tci_bind_text(sqlite3_stmt *stmt, int at, tc_text text);
+tc_text tci_column_text(sqlite3_stmt *stmt, int at);
+
+/* ---- files.c: names, the lock, and a look at a file before SQLite touches it ---- */
+
+typedef struct tci_files {
+  char *log, *index, *lock; /* absolute */
+  int lock_fd;
+  int made_lock, made_log;  /* by this open: a failed one takes them away again */
+} tci_files;
+
+enum { TCI_FILE_ABSENT = 0, TCI_FILE_OURS };
+
+int tci_files_open(tci_files *files, const tc_storage_env *env, const char *path);
+void tci_files_close(tci_files *files, int failed);
+/* *state: TCI_FILE_ABSENT (also when it is empty) or TCI_FILE_OURS. TC_ECORRUPT: something else, or cut off; TC_ESTORAGE: cannot be read. Changes nothing. */
+int tci_file_probe(const tc_storage_env *env, const char *path, uint32_t application_id, int *state);
+int tci_file_remove(const tc_storage_env *env, const char *path); /* the database with its WAL; absent is fine */
+
+/* ---- the backend ---- */
+
+typedef struct tci_reader {
+  tci_db db;
+  int64_t opened_us;
+} tci_reader;
+
+#define TCI_READERS_MAX 16
+
+typedef struct tci_readers {
+  pthread_mutex_t mutex;
+  pthread_cond_t returned;
+  int ready; /* mutex and cond exist */
+  tci_reader *idle[TCI_READERS_MAX];
+  int idle_count, out_count;
+} tci_readers;
+
+/* Where the log ends. */
+typedef struct tci_log_end {
+  int64_t seq, created_at_us;
+  int64_t last_id[TC_KIND_MAX + 1]; /* by kind */
+} tci_log_end;
+
+struct tc_storage {
+  tc_storage_env env;
+  tci_files files;
+  uint8_t log_id[TCI_LOG_ID_BYTES];
+  tci_sipkey hash_key; /* of everything hashed into the index: the log's random id, so that nobody can aim for a collision */
+
+  tci_db log; /* the writer thread's, with what follows */
+  tci_log_end end;
+  tci_reader *key_reader; /* its own, so that a rush of readers cannot hold up the writer */
+
+  tci_db index; /* the indexer thread's, with what follows */
+  int64_t index_seq;
+  int64_t newest_us;   /* the latest createdAt in the index */
+  int64_t purge_seq;   /* keys of events up to here are expired and gone */
+  int64_t purge_due_us; /* nothing expires before */
+  int64_t fill_hash, fill_seq; /* how far the key filter is filled */
+  int filled;
+
+  atomic_int index_damaged; /* any thread: SQLite found the derived file damaged; close throws it away, the next open builds it anew */
+  tci_keyfilter filter;     /* any thread */
+  tci_readers readers;      /* any thread */
+};
+
+struct tc_snapshot {
+  tc_storage *storage;
+  tci_reader *reader;
+};
+
+/* ---- log.c ---- */
+/* Of an event `e`, as tci_record_read takes them. */
+#define TCI_RECORD_COLUMNS "e.seq, e.kind, e.id, e.created_at, e.amount, e.room, e.user, e.peer, e.body, e.target, e.metadata, e.\"key\""
+void tci_record_read(sqlite3_stmt *stmt, tc_record *out);
+int tci_log_open(tc_storage *storage);
+int tci_log_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
+int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
+
+/* ---- fingerprint.c ---- */
+/* SHA-256 of all of a record. */
+int tci_record_fingerprint(const tc_record *record, uint8_t out[TCI_HASH_BYTES]);
+
+/* ---- index.c ---- */
+enum { TCI_INDEX_BEGIN = 0, TCI_INDEX_COMMIT, TCI_INDEX_LIST, TCI_INDEX_LIST_TOP, TCI_INDEX_TOP, TCI_INDEX_SET_TOP, TCI_INDEX_ID, TCI_INDEX_KEY, TCI_INDEX_CURSOR, TCI_INDEX_FILL,
+       TCI_INDEX_UNKEY, TCI_INDEX_PURGED, TCI_INDEX_STATEMENTS };
+int tci_index_open(tc_storage *storage); /* opens or begins anew; needs the log open */
+/* tci_db_fail for the derived file: remembers damage. */
+int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *doing);
+
+/* ---- derive.c ---- */
+int tci_index_derive(tc_storage *storage, const tc_record *rows, size_t n);
+
+/* ---- lists.c: which lists an event is in, and how a list is named ---- */
+
+/* A list's name: 128 bits of keyed hash over (kind, columns, values). */
+typedef struct tci_list_name {
+  uint64_t h, g;
+} tci_list_name;
+
+#define TCI_LISTS_MAX 10 /* all of a kind, each of five columns, room with each of the four others */
+
+size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_list_name out[TCI_LISTS_MAX]);
+/* The lists that hold all that matches the filter; *exact[i]: list i holds nothing else. 0: nothing can match. */
+size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_list_name out[TCI_LISTS_MAX], int exact[TCI_LISTS_MAX]);
+
+/* ---- keys.c ---- */
+uint64_t tci_key_hash(const tci_sipkey *key, uint32_t kind, tc_text text);
+/* *seq: the event with this key, younger than the ttl at created_at_us, or 0. Writer thread. Begins a read transaction in key_reader when it must look: end it. */
+int tci_keys_find(tc_storage *storage, const tc_record *record, int64_t *seq);
+void tci_keys_find_end(tc_storage *storage);
+int tci_keys_idle(tc_storage *storage, int64_t now_us, int32_t *more);
+
+/* ---- readers.c ---- */
+enum { TCI_READ_BEGIN = 0, TCI_READ_COMMIT, TCI_READ_CURSOR, TCI_READ_LOG, TCI_READ_EVENT, TCI_READ_ID, TCI_READ_SCAN, TCI_READ_COUNT, TCI_READ_KEY, TCI_READ_STATEMENTS };
+int tci_readers_init(tci_readers *readers);
+void tci_readers_close(tci_readers *readers);
+int tci_reader_open(tc_storage *storage, tci_reader **out);
+void tci_reader_close(tci_reader *reader); /* takes NULL */
+int tci_reader_take(tc_storage *storage, tci_reader **out);
+void tci_reader_give(tc_storage *storage, tci_reader *reader); /* ends its transaction */
+
+/* ---- scan.c ---- */
+int tci_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_seq);
+void tci_snapshot_end(tc_snapshot *snapshot);
+int tci_snapshot_scan(tc_snapshot *snapshot, const tc_filter *filter, const tc_position *after, tc_position_fn position, void *arg);
+int tci_snapshot_count(tc_snapshot *snapshot, const tc_filter *filter, int64_t *out);
+int tci_snapshot_fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg);
+int tci_snapshot_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq);
+
+#endif
