@@ -3,11 +3,10 @@
 #include <string.h>
 
 #include "api/sized.h"
+#include "api/text.h"
 #include "base/buf.h"
 #include "engine/engine.h"
 #include "model/record.h"
-
-static tc_text text_of(const char *text) { return text ? (tc_text){text, strlen(text)} : (tc_text){NULL, 0}; }
 
 static int check_door(const tc_engine *engine) {
   if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
@@ -25,7 +24,7 @@ int tc_json_submit(tc_engine *engine, uint32_t kind, const char *json, size_t le
   tci_buf_init(&scratch, len);
   rc = tci_record_decode(kind, json, len, &scratch, &record);
   if (!rc && idempotency_key) {
-    record.text[TC_COL_KEY] = text_of(idempotency_key);
+    record.text[TC_COL_KEY] = tci_text_of(idempotency_key);
     rc = tci_record_validate(&record);
   }
   if (!rc) rc = tci_queue_submit(engine, &record, done, userdata);
@@ -40,12 +39,12 @@ static int take_tip(const tc_tip_new *tip, tc_record *record) {
   memset(record, 0, sizeof *record);
   record->kind = TC_KIND_TIP;
   record->amount = t.amount;
-  record->text[TC_COL_ROOM] = text_of(t.room_id);
-  record->text[TC_COL_USER] = text_of(t.sender_id);
-  record->text[TC_COL_PEER] = text_of(t.recipient_id);
-  record->text[TC_COL_BODY] = text_of(t.message);
-  record->text[TC_COL_METADATA] = text_of(t.metadata);
-  record->text[TC_COL_KEY] = text_of(t.idempotency_key);
+  record->text[TC_COL_ROOM] = tci_text_of(t.room_id);
+  record->text[TC_COL_USER] = tci_text_of(t.sender_id);
+  record->text[TC_COL_PEER] = tci_text_of(t.recipient_id);
+  record->text[TC_COL_BODY] = tci_text_of(t.message);
+  record->text[TC_COL_METADATA] = tci_text_of(t.metadata);
+  record->text[TC_COL_KEY] = tci_text_of(t.idempotency_key);
   return tci_record_validate(record);
 }
 
@@ -55,12 +54,12 @@ static int take_reaction(const tc_reaction_new *reaction, tc_record *record) {
   if (rc) return rc;
   memset(record, 0, sizeof *record);
   record->kind = TC_KIND_REACTION;
-  record->text[TC_COL_ROOM] = text_of(r.room_id);
-  record->text[TC_COL_USER] = text_of(r.user_id);
-  record->text[TC_COL_BODY] = text_of(r.emoji);
-  record->text[TC_COL_TARGET] = text_of(r.target_id);
-  record->text[TC_COL_METADATA] = text_of(r.metadata);
-  record->text[TC_COL_KEY] = text_of(r.idempotency_key);
+  record->text[TC_COL_ROOM] = tci_text_of(r.room_id);
+  record->text[TC_COL_USER] = tci_text_of(r.user_id);
+  record->text[TC_COL_BODY] = tci_text_of(r.emoji);
+  record->text[TC_COL_TARGET] = tci_text_of(r.target_id);
+  record->text[TC_COL_METADATA] = tci_text_of(r.metadata);
+  record->text[TC_COL_KEY] = tci_text_of(r.idempotency_key);
   return tci_record_validate(record);
 }
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "api/sized.h"
+#include "api/text.h"
 #include "engine/engine.h"
 #include "engine/page.h"
 #include "tipcurrent/reaction.h"
@@ -9,8 +10,6 @@
 #define OFFSET_MAX 1000000
 #define PAGE_SIZE_MAX 1000
 #define PAGE_SIZE_DEFAULT 20
-
-static tc_text text_of(const char *text) { return text ? (tc_text){text, strlen(text)} : (tc_text){NULL, 0}; }
 
 static int get(tc_engine *engine, uint32_t kind, int64_t id, tc_event **out) {
   tci_fail_clear();
@@ -44,9 +43,9 @@ int tc_tip_list(tc_engine *engine, const tc_tip_query *query, tc_page **out) {
   tci_fail_clear();
   int rc = tci_sized_in(&q, sizeof q, sizeof q, query, "query");
   if (rc) return rc;
-  request.filter.text[TC_COL_ROOM] = text_of(q.room_id);
-  request.filter.text[TC_COL_USER] = text_of(q.sender_id);
-  request.filter.text[TC_COL_PEER] = text_of(q.recipient_id);
+  request.filter.text[TC_COL_ROOM] = tci_text_of(q.room_id);
+  request.filter.text[TC_COL_USER] = tci_text_of(q.sender_id);
+  request.filter.text[TC_COL_PEER] = tci_text_of(q.recipient_id);
   return list(engine, &request, q.after, q.page, q.page_size, out);
 }
 
@@ -56,9 +55,9 @@ int tc_reaction_list(tc_engine *engine, const tc_reaction_query *query, tc_page 
   tci_fail_clear();
   int rc = tci_sized_in(&q, sizeof q, sizeof q, query, "query");
   if (rc) return rc;
-  request.filter.text[TC_COL_ROOM] = text_of(q.room_id);
-  request.filter.text[TC_COL_USER] = text_of(q.user_id);
-  request.filter.text[TC_COL_BODY] = text_of(q.emoji);
-  request.filter.text[TC_COL_TARGET] = text_of(q.target_id);
+  request.filter.text[TC_COL_ROOM] = tci_text_of(q.room_id);
+  request.filter.text[TC_COL_USER] = tci_text_of(q.user_id);
+  request.filter.text[TC_COL_BODY] = tci_text_of(q.emoji);
+  request.filter.text[TC_COL_TARGET] = tci_text_of(q.target_id);
   return list(engine, &request, q.after, q.page, q.page_size, out);
 }
