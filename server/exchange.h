@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "tipcurrent.h"
 
-#define TCD_HEADERS_MAX 100
+#define TCD_HEADERS_MAX 100 /* the kitchen sees the first 60, those that guards and handlers read among them */
 
 typedef struct tcd_header {
   tc_text name, value; /* value without surrounding white space */
@@ -31,6 +31,9 @@ typedef struct tcd_request {
   const char *peer;    /* the client's address, "127.0.0.1:41234" or "[::1]:41234" */
 } tcd_request;
 
+/* 1 when text is word, ASCII letters in either case. */
+int tcd_text_is(tc_text text, const char *word);
+
 /* The first header of that name (case-insensitive) into *value; returns how many there are. */
 size_t tcd_request_header(const tcd_request *request, const char *name, tc_text *value);
 
@@ -42,6 +45,7 @@ struct tcd_reply {
   tci_buf body;
   tc_event *event;          /* when set, the body is its JSON (body must be empty); owned, unref'd after sending */
   int close;                /* 1: close the connection after this reply */
+  const tcd_request *request; /* what it answers; set by the router: an error made later, on another thread, names its path */
   void (*deliver)(tcd_reply *reply); /* set by who made the reply */
 };
 

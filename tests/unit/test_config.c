@@ -188,6 +188,33 @@ START_TEST(the_table_is_sound) {
 }
 END_TEST
 
+/* Meson runs tests in the build directory, against which __FILE__ stands. */
+static char *read_document(void) {
+  static const char document[] = "docs/configuration.md", here[] = "tests/unit/test_config.c";
+  static char text[65536];
+  char path[1024];
+  size_t root = strlen(__FILE__) - (sizeof here - 1);
+  ck_assert_str_eq(__FILE__ + root, here);
+  (void)snprintf(path, sizeof path, "%.*s%s", (int)root, __FILE__, document);
+  FILE *file = fopen(path, "r");
+  ck_assert_msg(file != NULL, "cannot open %s", path);
+  text[fread(text, 1, sizeof text - 1, file)] = '\0';
+  ck_assert_int_eq(fclose(file), 0);
+  return text;
+}
+
+START_TEST(the_document_has_every_option) {
+  char *document = read_document();
+  for (size_t i = 0; i < tcd_option_count; i++) {
+    char range[128], row[512];
+    tcd_option_range(&tcd_options[i], range, sizeof range);
+    if (tcd_options[i].choices) *strchr(range, '|') = '\0'; /* a table in Markdown has its own idea of that */
+    (void)snprintf(row, sizeof row, "\n| `%s` | `%s` | %s", tcd_options[i].name, tcd_options[i].standard, range);
+    ck_assert_msg(strstr(document, row) != NULL, "docs/configuration.md has no row that begins with: %s", row + 1);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("config");
   TCase *tests = tcase_create("config");
@@ -201,6 +228,7 @@ int main(void) {
   tcase_add_test(tests, beyond_loopback_needs_a_word);
   tcase_add_test(tests, what_is_printed_can_be_read);
   tcase_add_test(tests, the_table_is_sound);
+  tcase_add_test(tests, the_document_has_every_option);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);

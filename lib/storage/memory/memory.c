@@ -25,6 +25,17 @@ static int fail_memory(const tc_storage_env *env) {
   return TC_ENOMEM;
 }
 
+/* Writers first: glibc's default lets a steady stream of readers keep a writer out for ever. It means that a row callback must not come back for a read. */
+static int init_lock(pthread_rwlock_t *lock) {
+  pthread_rwlockattr_t attr;
+  int rc = pthread_rwlockattr_init(&attr);
+  if (rc) return rc;
+  rc = pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  if (!rc) rc = pthread_rwlock_init(lock, &attr);
+  (void)pthread_rwlockattr_destroy(&attr); /* cannot fail */
+  return rc;
+}
+
 static int memory_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
   if (strcmp(url, "memory:")) {
     env->fail(TC_EINVAL, "storage_url: must be memory: and nothing more, not '%s'", url);
@@ -35,7 +46,7 @@ static int memory_open(tc_storage **out, const char *url, const tc_storage_env *
   storage->env = *env;
   int code = env->random.fill(env->random.userdata, &storage->rows.hash_key, sizeof storage->rows.hash_key);
   if (code) env->fail(code, "cannot get random bytes");
-  else if (pthread_rwlock_init(&storage->lock, NULL)) code = fail_memory(env);
+  else if (init_lock(&storage->lock)) code = fail_memory(env);
   if (code) {
     tci_free(storage);
     return code;

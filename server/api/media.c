@@ -1,0 +1,73 @@
+#include "media.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "server/config/list.h"
+
+/* The part before the first ';', without white space. */
+static tc_text essence(tc_text text) {
+  const char *semicolon = text.len ? memchr(text.ptr, ';', text.len) : NULL;
+  if (semicolon) text.len = (size_t)(semicolon - text.ptr);
+  return tcd_trim(text);
+}
+
+/* application/xyz+json (RFC 6839 3.1) */
+static int is_dialect(tc_text type) {
+  static const char head[] = "application/", tail[] = "+json";
+  size_t head_len = sizeof head - 1, tail_len = sizeof tail - 1;
+  return type.len > head_len + tail_len && !strncasecmp(type.ptr, head, head_len) && !strncasecmp(type.ptr + type.len - tail_len, tail, tail_len);
+}
+
+int tcd_media_is_json(tc_text content_type) {
+  tc_text type = essence(content_type);
+  return tcd_text_is(type, TCD_MEDIA_JSON) || is_dialect(type);
+}
+
+int tcd_media_is_ndjson(tc_text content_type) {
+  tc_text type = essence(content_type);
+  return tcd_text_is(type, TCD_MEDIA_NDJSON) || tcd_text_is(type, "application/ndjson") || tcd_text_is(type, "application/jsonl") ||
+         tcd_text_is(type, TCD_MEDIA_JSON);
+}
+
+/* Only whether the weight is zero matters: there is one representation, so nothing is ranked. "q=0", "q=0.", "q=0.000" (RFC 9110 12.4.2). */
+static int weight_is_zero(tc_text range) {
+  const char *at = range.len ? memchr(range.ptr, ';', range.len) : NULL;
+  const char *end = range.ptr + range.len;
+  while (at && at < end) {
+    const char *next = memchr(at + 1, ';', (size_t)(end - at - 1));
+    tc_text parameter = tcd_trim((tc_text){at + 1, (size_t)((next ? next : end) - at - 1)});
+    if (parameter.len > 2 && (*parameter.ptr == 'q' || *parameter.ptr == 'Q') && parameter.ptr[1] == '=') {
+      size_t i = 2;
+      while (i < parameter.len && (parameter.ptr[i] == '0' || parameter.ptr[i] == '.')) i++;
+      return i == parameter.len;
+    }
+    at = next;
+  }
+  return 0;
+}
+
+/* How closely a range names the type: 0 not at all, 1 for any type, 2 for any application type, 3 for a JSON dialect (which plain JSON serves, as in the Java service), 4 exactly. */
+static int closeness(tc_text range, const char *type) {
+  if (tcd_text_is(range, type)) return 4;
+  if (tcd_text_is(range, "*/*")) return 1;
+  if (tcd_text_is(range, "application/*")) return 2;
+  return !strcmp(type, TCD_MEDIA_JSON) && tcd_media_is_json(range) ? 3 : 0;
+}
+
+int tcd_media_accepted(const tcd_request *request, const char *type) {
+  int best = 0, accepted = 0, ranges = 0;
+  for (size_t i = 0; i < request->header_count; i++) {
+    if (!tcd_text_is(request->headers[i].name, "accept")) continue;
+    tc_text rest = request->headers[i].value, item;
+    while (tcd_list_next(&rest, &item)) {
+      if (!item.len) continue;
+      ranges++;
+      int close = closeness(essence(item), type);
+      if (close <= best) continue;
+      best = close;
+      accepted = !weight_is_zero(item);
+    }
+  }
+  return accepted || !ranges;
+}

@@ -1,0 +1,52 @@
+#include "page.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/json.h"
+
+#define FRAME_BYTES 1024 /* at most what stands around the content */
+
+static void put_content(tci_buf *buf, const tc_page *page) {
+  size_t count = tc_page_count(page), total = FRAME_BYTES;
+  for (size_t i = 0; i < count; i++) {
+    size_t len;
+    (void)tc_event_json(tc_page_at(page, i), &len);
+    total += len + 1;
+  }
+  (void)tci_buf_room(buf, total); /* one allocation; its error is sticky */
+  (void)tci_buf_puts(buf, "{\"content\":[");
+  for (size_t i = 0; i < count && !buf->err; i++) {
+    size_t len;
+    const char *json = tc_event_json(tc_page_at(page, i), &len);
+    if (i) (void)tci_buf_puts(buf, ",");
+    (void)tci_buf_append(buf, json, len);
+  }
+  (void)tci_buf_puts(buf, "]");
+}
+
+static const char *truth(int value) { return value ? "true" : "false"; }
+
+int tcd_page_put(tci_buf *buf, const tc_page *page, int64_t number, int32_t size) {
+  static const char sort[] = "\"sort\":{\"empty\":false,\"sorted\":true,\"unsorted\":false}";
+  size_t count = tc_page_count(page);
+  int64_t total = tc_page_total(page), pages = total / size + (total % size != 0);
+  put_content(buf, page);
+  (void)tci_buf_printf(buf, ",\"empty\":%s,\"first\":%s,\"last\":%s,\"number\":%" PRId64 ",\"numberOfElements\":%zu", truth(!count), truth(!number),
+                       truth(number >= pages - 1), number, count);
+  (void)tci_buf_printf(buf, ",\"pageable\":{\"offset\":%" PRId64 ",\"pageNumber\":%" PRId64 ",\"pageSize\":%d,\"paged\":true,%s,\"unpaged\":false}",
+                       number * size, number, size, sort);
+  (void)tci_buf_printf(buf, ",\"size\":%d,%s,\"totalElements\":%" PRId64 ",\"totalPages\":%" PRId64 "}", size, sort, total, pages);
+  return buf->err;
+}
+
+int tcd_page_put_keyset(tci_buf *buf, const tc_page *page, int32_t size) {
+  const char *next = tc_page_next(page);
+  put_content(buf, page);
+  (void)tci_buf_printf(buf, ",\"size\":%d,\"numberOfElements\":%zu,\"totalElements\":%" PRId64 ",\"last\":%s,\"next\":", size, tc_page_count(page),
+                       tc_page_total(page), truth(!next));
+  if (next) (void)tci_json_put_string(buf, (tc_text){next, strlen(next)});
+  else (void)tci_buf_puts(buf, "null");
+  (void)tci_buf_puts(buf, "}");
+  return buf->err;
+}

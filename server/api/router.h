@@ -1,0 +1,37 @@
+/* router.h - which handler serves a method and a path. Pure: the table is the caller's. */
+#ifndef TCD_API_ROUTER_H
+#define TCD_API_ROUTER_H
+
+#include "server/exchange.h"
+
+typedef struct tcd_app tcd_app;
+typedef struct tcd_route tcd_route;
+
+enum { TCD_GET = 1, TCD_POST = 2, TCD_PUT = 4, TCD_PATCH = 8, TCD_DELETE = 16 };
+enum { TCD_INLINE, TCD_WORKER }; /* on the reactor's thread, never blocking; or in the kitchen */
+enum { TCD_BODY_NONE, TCD_BODY_JSON, TCD_BODY_NDJSON };
+
+typedef struct tcd_match {
+  const tcd_route *route;
+  tc_text param; /* what stands for {} in the path, still percent-encoded; points into the request */
+} tcd_match;
+
+typedef void (*tcd_handler)(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);
+
+struct tcd_route {
+  unsigned method;     /* TCD_GET ... ; HEAD is served by GET's handler */
+  const char *pattern; /* "/api/tips/{}": {} is one segment, not empty */
+  tcd_handler handler;
+  int where;
+  int body;             /* what Content-Type it takes */
+  const char *produces; /* the media type of its reply, held against Accept */
+  uint32_t kind;        /* TC_KIND_X of the events that it is about; 0: none */
+};
+
+unsigned tcd_method(tc_text name); /* TCD_X; 0: none that any route has. HEAD is TCD_GET */
+
+/* Finds the route for a path and a method. Segments are compared percent-decoded, so that %2F in one does not divide it; a trailing slash is another path.
+ * Returns the methods that the path has: 0 is 404; without the one asked for it is 405 (or OPTIONS); else *match is filled. */
+unsigned tcd_route_find(const tcd_route *routes, size_t count, unsigned method, tc_text path, tcd_match *match);
+
+#endif

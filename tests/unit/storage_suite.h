@@ -1,0 +1,38 @@
+/* storage_suite.h - what every storage backend must keep of sys/storage.h: one suite, run on each. */
+#ifndef TESTS_STORAGE_SUITE_H
+#define TESTS_STORAGE_SUITE_H
+
+#include <check.h>
+
+#include "tipcurrent/sys/storage.h"
+
+#define TTL_S 3600
+#define SECOND INT64_C(1000000)
+#define NOON (INT64_C(1705320000) * SECOND)
+
+typedef struct storage_fixture {
+  const char *name;
+  const tc_storage_ops *ops;
+  void (*url)(char *out, size_t size); /* of a storage that does not exist yet */
+  void (*clean)(void);                 /* after each test; may be NULL */
+} storage_fixture;
+
+Suite *storage_suite(const storage_fixture *fixture); /* borrowed */
+
+/* ---- what the tests of one backend use too ---- */
+
+extern const tc_storage_env storage_env; /* system clock and randomness, TTL_S, failures kept for last_fail() */
+const char *last_fail(void);             /* this thread's last detail, "" after clear_fail() */
+void clear_fail(void);
+
+/* A record of its own texts: T("..."), or NULL. */
+tc_text text_of(const char *text);
+tc_record tip(const char *room, const char *user, const char *peer, int64_t created_at_us);
+/* Appends one record; its seq. */
+int64_t append_one(const tc_storage_ops *ops, tc_storage *storage, tc_record record);
+/* Indexes all that the log has beyond *index_seq. */
+void derive_all(const tc_storage_ops *ops, tc_storage *storage, int64_t *index_seq);
+int64_t count_all(const tc_storage_ops *ops, tc_storage *storage, uint32_t kind, const char *room);
+int run_suite(Suite *suite); /* main's exit code */
+
+#endif
