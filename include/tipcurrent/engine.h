@@ -27,7 +27,8 @@ typedef struct tc_clock {
   int64_t (*monotonic_us)(void *userdata); /* never goes back; measures deadlines */
   void *userdata;
 } tc_clock;
-#define TC_CLOCK_INIT { sizeof(tc_clock), 0, 0, 0 }
+#define TC_CLOCK_INIT \
+  { sizeof(tc_clock), 0, 0, 0 }
 
 /* Where randomness comes from: fills buf with len unpredictable bytes, returns TC_OK or TC_EUSER. Any thread. */
 typedef struct tc_random {
@@ -35,7 +36,8 @@ typedef struct tc_random {
   int (*fill)(void *userdata, void *buf, size_t len);
   void *userdata;
 } tc_random;
-#define TC_RANDOM_INIT { sizeof(tc_random), 0, 0 }
+#define TC_RANDOM_INIT \
+  { sizeof(tc_random), 0, 0 }
 
 enum {
   TC_LOG_ERROR = 1, /* somebody must act */
@@ -49,7 +51,8 @@ typedef struct tc_log {
   void (*write)(void *userdata, int32_t level, const char *line);
   void *userdata;
 } tc_log;
-#define TC_LOG_INIT { sizeof(tc_log), 0, 0 }
+#define TC_LOG_INIT \
+  { sizeof(tc_log), 0, 0 }
 
 enum {
   /* A known idempotency key with another request is answered with the first event, as the Java service did, instead of TC_EMISMATCH. */
@@ -58,19 +61,20 @@ enum {
 
 typedef struct tc_options {
   size_t size;
-  const char *storage_url;      /* "sqlite:PATH", "memory:"; required. PATH's two companions are named PATH with "-index" before its suffix */
-  uint64_t max_pending_bytes;   /* accepted but not committed: beyond it TC_EBUSY. 0: 64 MiB */
-  uint32_t create_deadline_ms;  /* how long a create may wait for its commit. 0: 5000 */
-  uint32_t flags;               /* TC_MISMATCH_REPLAY */
-  uint32_t idempotency_ttl_s;   /* how long a key is remembered. 0: 86400 */
-  uint32_t tail_max_events;     /* committed but not yet indexed: beyond it the writer waits for the indexer. 0: 262144 */
-  uint64_t tail_max_bytes;      /* the same in bytes of memory. 0: 64 MiB */
-  const tc_clock *clock;        /* NULL: the system's. Copied, like the two below; what userdata points to must outlive the engine */
-  const tc_random *random;      /* NULL: the system's */
-  const tc_log *log;            /* NULL: silence */
+  const char *storage_url;                  /* "sqlite:PATH", "memory:"; required. PATH's two companions are named PATH with "-index" before its suffix */
+  uint64_t max_pending_bytes;               /* accepted but not committed: beyond it TC_EBUSY. 0: 64 MiB */
+  uint32_t create_deadline_ms;              /* how long a create may wait for its commit. 0: 5000 */
+  uint32_t flags;                           /* TC_MISMATCH_REPLAY */
+  uint32_t idempotency_ttl_s;               /* how long a key is remembered. 0: 86400 */
+  uint32_t tail_max_events;                 /* committed but not yet indexed: beyond it the writer waits for the indexer. 0: 262144 */
+  uint64_t tail_max_bytes;                  /* the same in bytes of memory. 0: 64 MiB */
+  const tc_clock *clock;                    /* NULL: the system's. Copied, like the two below; what userdata points to must outlive the engine */
+  const tc_random *random;                  /* NULL: the system's */
+  const tc_log *log;                        /* NULL: silence */
   const struct tc_storage_ops *storage_ops; /* NULL: chosen by the URL's scheme; else borrowed until tc_close */
 } tc_options;
-#define TC_OPTIONS_INIT { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TC_OPTIONS_INIT \
+  { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Opens (creating what is missing) the storage and starts the engine's threads. Strings are copied. A missing, stale or foreign derived file is rebuilt
  * behind: tc_open does not wait for it; until the backlog is indexed, reads and keyed creates answer TC_EBUSY (tc_engine_status tells how far it is).
@@ -92,17 +96,18 @@ TC_API int tc_close(tc_engine *engine);
 /* The state of every queue and cursor at one moment. */
 typedef struct tc_status {
   size_t size;
-  int64_t log_seq;         /* seq of the last committed event; 0: none */
-  int64_t index_seq;       /* up to here the derived file is built */
-  uint64_t pending_bytes;  /* accepted, not yet committed */
+  int64_t log_seq;        /* seq of the last committed event; 0: none */
+  int64_t index_seq;      /* up to here the derived file is built */
+  uint64_t pending_bytes; /* accepted, not yet committed */
   uint64_t pending_events;
-  uint64_t tail_bytes;     /* in memory */
+  uint64_t tail_bytes; /* in memory */
   uint64_t tail_events;
-  uint64_t commits;        /* since tc_open */
-  uint32_t ready;          /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
-  int32_t storage_error;   /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
+  uint64_t commits;      /* since tc_open */
+  uint32_t ready;        /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
+  int32_t storage_error; /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
 } tc_status;
-#define TC_STATUS_INIT { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TC_STATUS_INIT \
+  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Fills *out, whose size the caller has set. Any thread; does not block on I/O. Errors: TC_EINVAL, TC_EVERSION. */
 TC_API int tc_engine_status(tc_engine *engine, tc_status *out);

@@ -19,7 +19,8 @@ typedef struct tc_reaction_new {
   const char *metadata;        /* optional (NULL), at most 65536 bytes, opaque */
   const char *idempotency_key; /* optional (NULL), see create.h */
 } tc_reaction_new;
-#define TC_REACTION_NEW_INIT { sizeof(tc_reaction_new), 0, 0, 0, 0, 0, 0 }
+#define TC_REACTION_NEW_INIT \
+  { sizeof(tc_reaction_new), 0, 0, 0, 0, 0, 0 }
 
 /* As tc_tip_create, tc_tip_submit, tc_tip_get. */
 TC_API int tc_reaction_create(tc_engine *engine, const tc_reaction_new *reaction, tc_event **out, int32_t *replayed);
@@ -34,7 +35,8 @@ typedef struct tc_reaction_query {
   int64_t page;
   int32_t page_size;
 } tc_reaction_query;
-#define TC_REACTION_QUERY_INIT { sizeof(tc_reaction_query), 0, 0, 0, 0, 0, 0, 0 }
+#define TC_REACTION_QUERY_INIT \
+  { sizeof(tc_reaction_query), 0, 0, 0, 0, 0, 0, 0 }
 
 /* As tc_tip_list. Cost: one filter, or room_id with one other, follows the page; other combinations follow the shortest of their lists. */
 TC_API int tc_reaction_list(tc_engine *engine, const tc_reaction_query *query, tc_page **out);

@@ -31,7 +31,8 @@ typedef struct tc_sub_options {
   int64_t after_seq;   /* with TC_SUB_AFTER_SEQ: 0 is the whole log; beyond the log's end is taken as the end */
   uint32_t flags;
 } tc_sub_options;
-#define TC_SUB_OPTIONS_INIT { sizeof(tc_sub_options), 0, 0, 0, 0 }
+#define TC_SUB_OPTIONS_INIT \
+  { sizeof(tc_sub_options), 0, 0, 0, 0 }
 
 /* event: borrowed for the call, tc_event_ref() to keep it. */
 typedef void (*tc_event_fn)(const tc_event *event, void *userdata);

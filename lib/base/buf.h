@@ -10,7 +10,7 @@ typedef struct tci_buf {
   int err; /* 0, TC_ELIMIT (would exceed max) or TC_ENOMEM; once set, appends do nothing */
 } tci_buf;
 
-void tci_buf_init(tci_buf *buf, size_t max); /* allocates nothing */
+void tci_buf_init(tci_buf *buf, size_t max);                     /* allocates nothing */
 int tci_buf_append(tci_buf *buf, const void *bytes, size_t len); /* returns buf->err; all or nothing */
 int tci_buf_puts(tci_buf *buf, const char *text);
 int tci_buf_printf(tci_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));

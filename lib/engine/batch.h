@@ -13,7 +13,7 @@ enum {
 
 typedef struct tci_slot {
   tci_pending *item;
-  tc_event *known; /* a reference */
+  tc_event *known;    /* a reference */
   const char *detail; /* static, or batch->detail */
   int state;
   int code;

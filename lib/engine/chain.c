@@ -4,8 +4,12 @@
 
 #include "base/mem.h"
 
-static const int column_of[TCI_DIM_COUNT] = {
-    [TCI_DIM_ID] = -1, [TCI_DIM_KEY] = TC_COL_KEY, [TCI_DIM_ROOM] = TC_COL_ROOM, [TCI_DIM_USER] = TC_COL_USER, [TCI_DIM_PEER] = TC_COL_PEER, [TCI_DIM_TARGET] = TC_COL_TARGET};
+static const int column_of[TCI_DIM_COUNT] = {[TCI_DIM_ID] = -1,
+                                             [TCI_DIM_KEY] = TC_COL_KEY,
+                                             [TCI_DIM_ROOM] = TC_COL_ROOM,
+                                             [TCI_DIM_USER] = TC_COL_USER,
+                                             [TCI_DIM_PEER] = TC_COL_PEER,
+                                             [TCI_DIM_TARGET] = TC_COL_TARGET};
 
 int tci_dim_has(int dim, const tc_record *record) { return dim == TCI_DIM_ID || record->text[column_of[dim]].ptr != NULL; }
 

@@ -67,7 +67,8 @@ static int load_row(const tc_record *row, void *arg) {
 static int load_tail(tc_engine *engine, const tc_storage_state *state) {
   loader l = {.engine = engine};
   int64_t behind = state->log_seq - state->index_seq;
-  int rc = tci_tail_new(&engine->tail, &engine->hash_key, behind > engine->tail_max_events ? state->log_seq : state->index_seq, engine->tail_max_events, engine->tail_max_bytes);
+  int rc = tci_tail_new(&engine->tail, &engine->hash_key, behind > engine->tail_max_events ? state->log_seq : state->index_seq, engine->tail_max_events,
+                        engine->tail_max_bytes);
   if (rc) return tci_fail(rc, "out of memory for an engine");
   if (behind > 0 && behind <= engine->tail_max_events) {
     rc = engine->ops->read_log(engine->storage, state->index_seq, (size_t)behind, load_row, &l);

@@ -49,7 +49,7 @@ typedef struct tci_queue {
 
 typedef struct tci_subs {
   pthread_mutex_t mutex;
-  pthread_cond_t moved;   /* the dispatcher waits for news; closers wait for its callback to end */
+  pthread_cond_t moved; /* the dispatcher waits for news; closers wait for its callback to end */
   struct tc_sub *first;
   struct tc_sub *running; /* whose callback runs now */
   uint32_t count;

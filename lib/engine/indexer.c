@@ -7,7 +7,7 @@
 /* Small index transactions cost far more a row, and the tail answers for what is not indexed. So a few events wait this long for company. */
 #define LINGER_US 200000
 #define LINGER_EVENTS 4096
-#define IDLE_SLICE_US 1000000  /* how often clean-up is asked for when there is no work */
+#define IDLE_SLICE_US 1000000 /* how often clean-up is asked for when there is no work */
 #define RETRY_US 250000
 
 typedef struct rows {
@@ -64,7 +64,8 @@ static int index_some(tc_engine *engine, rows *r) {
     tci_tail_indexed(engine->tail, seq);
     if (!was_ready && tci_engine_ready(engine)) tci_engine_log(engine, TC_LOG_INFO, "indexes are built up to seq %lld", (long long)seq);
   }
-  if (atomic_exchange(&engine->index_error, rc) != rc && rc) tci_engine_log(engine, TC_LOG_ERROR, "indexing failed: %s: %s", tc_strerror(rc), tci_fail_detail());
+  if (atomic_exchange(&engine->index_error, rc) != rc && rc)
+    tci_engine_log(engine, TC_LOG_ERROR, "indexing failed: %s: %s", tc_strerror(rc), tci_fail_detail());
   for (size_t i = 0; i < r->n; i++) tc_event_unref(r->events[i]);
   return rc;
 }

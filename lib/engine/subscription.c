@@ -161,7 +161,8 @@ int tci_sub_wait(tc_sub *sub, int32_t timeout_ms, tc_event **out) {
     int64_t left_us = timeout_ms < 0 ? 0 : give_up_us - tci_engine_mono_us(engine);
     if (timeout_ms >= 0 && left_us <= 0) return tci_fail(TC_ETIMEOUT, "no event within %d ms", (int)timeout_ms);
     struct pollfd bell = {.fd = sub->fd, .events = POLLIN};
-    if (poll(&bell, 1, timeout_ms < 0 ? -1 : (int)((left_us + 999) / 1000)) < 0 && errno != EINTR) return tci_fail(TC_ESTORAGE, "poll failed: %s", strerror(errno));
+    if (poll(&bell, 1, timeout_ms < 0 ? -1 : (int)((left_us + 999) / 1000)) < 0 && errno != EINTR)
+      return tci_fail(TC_ESTORAGE, "poll failed: %s", strerror(errno));
   }
 }
 
@@ -227,7 +228,8 @@ static int dispatch(tc_engine *engine, tc_sub *sub, int over) {
     tc_event *event = NULL;
     int rc = tci_sub_read(sub, &event);
     if (rc) {
-      if (rc != TC_ETIMEOUT) tci_engine_log(engine, TC_LOG_ERROR, "a subscription cannot read the log, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
+      if (rc != TC_ETIMEOUT)
+        tci_engine_log(engine, TC_LOG_ERROR, "a subscription cannot read the log, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
       break;
     }
     sub->fn(event, sub->userdata);

@@ -13,14 +13,14 @@ struct tc_sub {
   uint64_t kinds;
   tc_event_fn fn;
   void *userdata;
-  int fd;             /* -1 with a callback */
-  atomic_int armed;   /* 1: the reader found nothing and wants the bell */
-  int64_t next_seq;   /* first seq not looked at; the reader's thread only */
+  int fd;           /* -1 with a callback */
+  atomic_int armed; /* 1: the reader found nothing and wants the bell */
+  int64_t next_seq; /* first seq not looked at; the reader's thread only */
   _Atomic int64_t passed_seq;
   tc_event *ahead[TCI_SUB_CHUNK]; /* read, not yet passed on */
   size_t ahead_n, ahead_i;
-  uint64_t round; /* under subs.mutex: when the dispatcher last looked */
-  int closed;     /* under subs.mutex, as the next */
+  uint64_t round;    /* under subs.mutex: when the dispatcher last looked */
+  int closed;        /* under subs.mutex, as the next */
   int closed_inside; /* by its own callback */
 };
 

@@ -41,8 +41,8 @@ tc_event *tci_tail_find_id(tci_tail *tail, uint32_t kind, int64_t id);
 typedef struct tci_hits {
   tc_event **events; /* list order: createdAt DESC, seq DESC; each a reference */
   size_t n;
-  int64_t total;     /* all that match, from the top */
-  int64_t base;      /* the tail's base at that moment: what lies between index_seq and it must come from the log */
+  int64_t total; /* all that match, from the top */
+  int64_t base;  /* the tail's base at that moment: what lies between index_seq and it must come from the log */
 } tci_hits;
 
 /* What matches beyond index_seq: counts all, collects the first `need` that come after *after (NULL: from the top). TC_OK or TC_ENOMEM. */

@@ -49,9 +49,10 @@ void tcd_app_work(void *userdata, const tcd_request *request, tcd_reply *reply) 
   else tcd_reply_send(reply);
 }
 
-void tcd_app_refusal(void *app, const tcd_request *request, int status, const char *message, tcd_reply *reply) {
-  (void)app;
+void tcd_app_refusal(void *userdata, const tcd_request *request, int status, const char *message, tcd_reply *reply) {
+  const tcd_app *app = userdata;
   reply->request = request;
+  (void)tcd_guard_origin(app->config, request, reply); /* a page that may call may also read why it was refused; what the guard says otherwise is overwritten */
   tcd_answer_error(reply, status, message);
 }
 

@@ -142,6 +142,16 @@ int64_t kit_tip(kit *k, const char *room, const char *sender, int64_t amount, co
   return id;
 }
 
+void kit_submit(kit *k, kit_answers *answers, const char *key) {
+  tc_tip_new tip = TC_TIP_NEW_INIT;
+  tip.room_id = "r";
+  tip.sender_id = "a";
+  tip.recipient_id = "b";
+  tip.amount = 5;
+  tip.idempotency_key = key;
+  ck_assert_int_eq(tc_tip_submit(k->engine, &tip, kit_done, answers), TC_OK);
+}
+
 kit_answers *kit_answers_new(void) {
   kit_answers *answers = calloc(1, sizeof *answers);
   ck_assert_ptr_nonnull(answers);

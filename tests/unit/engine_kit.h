@@ -20,8 +20,8 @@ typedef struct kit {
 
 void kit_init(kit *k, int backend); /* fake clock at 2024-01-15T10:30:45.123Z, both clocks move together */
 void kit_open(kit *k);
-void kit_close(kit *k);  /* the engine only: kit_open opens the same files again */
-void kit_clean(kit *k);  /* the engine and the directory */
+void kit_close(kit *k); /* the engine only: kit_open opens the same files again */
+void kit_clean(kit *k); /* the engine and the directory */
 
 void kit_clock_set(int64_t wall_us);
 void kit_clock_add(int64_t us);
@@ -29,12 +29,12 @@ int64_t kit_clock_wall(void);
 
 /* A storage whose calls go to the real one, except when told otherwise. Set kit.options.storage_ops = kit_faulty(backend) before kit_open. */
 typedef struct kit_faults {
-  atomic_int append_code;   /* 0: pass on; TC_EBUSY, TC_ESTORAGE: nothing is stored; TC_EUNKNOWN: see lost */
+  atomic_int append_code;    /* 0: pass on; TC_EBUSY, TC_ESTORAGE: nothing is stored; TC_EUNKNOWN: see lost */
   atomic_int unknown_stored; /* with TC_EUNKNOWN: 1: it was stored, only the reply was lost */
-  atomic_int outcome_code;  /* 0: append_outcome tells */
+  atomic_int outcome_code;   /* 0: append_outcome tells */
   atomic_int derive_code;
   atomic_int append_calls, derive_calls;
-  atomic_int hold;          /* 1: append waits until it is 0 */
+  atomic_int hold; /* 1: append waits until it is 0 */
 } kit_faults;
 extern kit_faults kit_fault;
 const tc_storage_ops *kit_faulty(int backend);
@@ -56,6 +56,8 @@ typedef struct kit_answers {
 kit_answers *kit_answers_new(void);
 void kit_answers_free(kit_answers *answers);
 void kit_done(const tc_result *result, void *answers);
+/* Submits one tip of room "r"; a refusal fails the test. */
+void kit_submit(kit *k, kit_answers *answers, const char *key);
 size_t kit_answers_count(kit_answers *answers);
 
 /* Waits (really) until condition(arg) or 20 s have passed; returns its last value. */

@@ -70,7 +70,8 @@ START_TEST(with_mismatch_replay_the_first_event_answers_all) {
 END_TEST
 
 START_TEST(the_validated_record_counts_not_the_bytes) {
-  static const char *const same[] = {"{\"roomId\":\"r\",\"senderId\":\"a\",\"recipientId\":\"b\",\"amount\":100}", "{ \"amount\":\"1e2\", \"recipientId\":\"b\",\"senderId\":\"\\u0061\",\"roomId\":\"r\",\"message\":null,\"x\":1 }"};
+  static const char *const same[] = {"{\"roomId\":\"r\",\"senderId\":\"a\",\"recipientId\":\"b\",\"amount\":100}",
+                                     "{ \"amount\":\"1e2\", \"recipientId\":\"b\",\"senderId\":\"\\u0061\",\"roomId\":\"r\",\"message\":null,\"x\":1 }"};
   kit k;
   kit_init(&k, _i);
   kit_open(&k);

@@ -18,6 +18,7 @@
 /* The kitchen serves each connection on a thread of its own, by path: /k/echo the request itself, /k/once answers and closes, /k/die closes without a word,
  * /k/half answers half, /k/bad nonsense, /k/wait never, /k/huge announces a gigabyte, /k/flaky dies the first time. */
 static int listener = -1;
+static tci_thread cook;
 static uint16_t kitchen_port;
 static atomic_int arrived, dishes, flaky;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -96,13 +97,20 @@ static void *serve(void *unused) {
 static void open_kitchen(void) {
   struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof here;
-  tci_thread thread = {0};
   listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   ck_assert_int_eq(bind(listener, (struct sockaddr *)&here, sizeof here), 0);
   ck_assert_int_eq(listen(listener, 128), 0);
   ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&here, &size), 0);
   kitchen_port = ntohs(here.sin_port);
-  ck_assert_int_eq(tci_thread_start(&thread, "kitchen", serve, NULL), 0); /* ends with the process */
+  ck_assert_int_eq(tci_thread_start(&cook, "kitchen", serve, NULL), 0);
+}
+
+static void close_kitchen(void) {
+  if (listener < 0) return;
+  (void)shutdown(listener, SHUT_RDWR); /* wakes accept */
+  tci_thread_join(&cook);
+  close(listener);
+  listener = -1;
 }
 
 static void start(uint32_t connections) {
@@ -115,6 +123,7 @@ static void start(uint32_t connections) {
 
 static void end(void) {
   front_end();
+  close_kitchen();
   ck_assert_int_eq(atomic_load(&admitted_count), 0); /* told of every end */
   ck_assert_int_eq(atomic_load(&strangers), 0);      /* and of every request before it came */
 }
@@ -274,8 +283,7 @@ END_TEST
 
 START_TEST(no_kitchen_at_all) {
   open_kitchen();
-  shutdown(listener, SHUT_RDWR);
-  close(listener);
+  close_kitchen();
   front_open();
   ck_assert_int_eq(tcd_front_set_kitchen(front, kitchen_port, admit, &listener), TC_OK);
   front_run();

@@ -34,7 +34,7 @@ enum {
   TC_COL_BODY,     /* message of a tip, emoji of a reaction */
   TC_COL_TARGET,   /* targetId of a reaction */
   TC_COL_METADATA,
-  TC_COL_KEY,      /* the idempotency key: never shown */
+  TC_COL_KEY, /* the idempotency key: never shown */
   TC_COL_COUNT
 };
 
@@ -51,8 +51,8 @@ typedef int (*tc_row_fn)(const tc_record *row, void *arg);
 
 /* One event to append, and what became of it. */
 typedef struct tc_append {
-  tc_record *record;    /* in: everything but seq and id. out on success with result TC_OK: seq and id */
-  int32_t result;       /* out: TC_OK appended; TC_EEXISTS the key is known: existing_seq is its event */
+  tc_record *record; /* in: everything but seq and id. out on success with result TC_OK: seq and id */
+  int32_t result;    /* out: TC_OK appended; TC_EEXISTS the key is known: existing_seq is its event */
   int64_t existing_seq;
 } tc_append;
 
@@ -67,8 +67,8 @@ typedef struct tc_storage_env {
 
 /* What the engine must know at open. */
 typedef struct tc_storage_state {
-  int64_t log_seq;           /* last seq in the log; 0: empty */
-  int64_t index_seq;         /* the index is built up to here */
+  int64_t log_seq;            /* last seq in the log; 0: empty */
+  int64_t index_seq;          /* the index is built up to here */
   int64_t last_created_at_us; /* of the event log_seq; 0: empty */
 } tc_storage_state;
 

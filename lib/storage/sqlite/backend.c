@@ -10,6 +10,8 @@ static void close_all(tc_storage *storage, int failed) {
   if (!storage) return;
   tci_readers_close(&storage->readers);
   tci_reader_close(storage->key_reader);
+  tci_runs_free(&storage->key_runs);
+  tci_merge_free(storage);
   /* Best effort: what stays in a WAL is read at the next open. */
   if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->index.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
   if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->log.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

@@ -1,47 +1,49 @@
 /* index.c - the derived file: what it is made of, and whether it may be trusted at open.
  *
  * Design notes (measurements: docs/decisions/0002-index-tables.md)
- * - One table holds every list that can be asked for: all of a kind, by one column, by room and another. A row is (list, createdAt, seq); a list is named by 128 bits
- *   of keyed hash over kind, columns and values, so that rows are short and of one size whatever the ids look like, and a batch is sorted by integers. The key is the log's
- *   random id: two lists with one name are as likely as a broken disk (2^-64 at a billion lists), and nobody can look for them.
- * - `n` of a list's first row (the newest) is the list's length; the others' n is of the past and never read. So a count costs one seek and no table of counters
- *   has to be kept: the row that grows the list carries its number in the page that is written anyway. A row that comes back-dated adds to the first row's n.
- * - keys(hash, seq) holds no key: a hit is compared with the event in the log, which also tells its age. Several events may have one hash or (after expiry) one key.
- * - Everything else about an event is in the log. `state` ties the two together: log_id, and the fingerprint of the event at the cursor.
+ * - Everything that can be asked for is a list: all of a kind, by one column, by room and another, and (of one event each) by id and by key. An entry says "event
+ *   seq is in list L at createdAt": four numbers. A list is named by 127 bits of keyed hash over kind, columns and values, so that entries are short and of one size whatever
+ *   the ids look like. The key is the log's random id: two lists with one name are as likely as a broken disk (2^-67 at a billion lists), and nobody can look for them.
+ * - Entries are not rows of a B-tree. Each batch would touch a page for nearly every entry (100,000 senders, and nobody tips twice in the same room), and a page
+ *   costs 10 to 20 us with its WAL and checkpoint: 28,000 events/s at a million and falling. They are sorted runs instead (runs.h), as in a log-structured merge tree:
+ *   a batch appends one, runs of a size are merged (merge.c), and 126 entries share a page, an insert and a fence.
+ * - A list's length needs no counter: a run is an array, so it is the distance of two positions, summed over the runs. Back-dated events need no care at all.
+ * - A list is read newest first from all runs at once (scan.c). There are some ten of them, so the cost follows the page and not the history.
+ * - Expired keys are left out when their run is merged. Nothing else is ever taken away.
+ * - `state` ties all to the log: log_id, and the fingerprint of the event at the cursor.
  */
 #include <string.h>
 
+#include "base/mem.h"
 #include "storage/sqlite/sqlite.h"
 
 #define INDEX_CHECKPOINT_FRAMES 16384 /* 64 MiB */
 
 static const tci_migration migrations[] = {
   {1, "PRAGMA application_id=0x54634978;"
-      "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one=1), log_id BLOB NOT NULL, cursor INTEGER NOT NULL, fingerprint BLOB NOT NULL, newest_at INTEGER NOT NULL,"
-      " purged INTEGER NOT NULL);"
-      "CREATE TABLE lists(h INTEGER, g INTEGER, created_at INTEGER, seq INTEGER, n INTEGER NOT NULL, PRIMARY KEY(h, g, created_at, seq)) WITHOUT ROWID;"
-      "CREATE TABLE ids(kind INTEGER, id INTEGER, seq INTEGER NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
-      "CREATE TABLE keys(hash INTEGER, seq INTEGER, PRIMARY KEY(hash, seq)) WITHOUT ROWID;"},
+      "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one=1), log_id BLOB NOT NULL, cursor INTEGER NOT NULL, fingerprint BLOB NOT NULL, newest_at INTEGER NOT NULL);"
+      "CREATE TABLE runs(run INTEGER PRIMARY KEY, state INTEGER NOT NULL, entries INTEGER NOT NULL);"
+      "CREATE TABLE fences(run INTEGER, h INTEGER, g INTEGER, created_at INTEGER, seq INTEGER, chunk INTEGER NOT NULL, pos INTEGER NOT NULL,"
+      " PRIMARY KEY(run, h, g, created_at, seq)) WITHOUT ROWID;"
+      "CREATE TABLE chunks(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"},
 };
 #define VERSION (migrations[sizeof migrations / sizeof *migrations - 1].version)
 
-#define INSERT_TOP                                                \
-  "INSERT INTO lists(h, g, created_at, seq, n) VALUES(?1, ?2, ?3, ?4," \
-  " ?5 + coalesce((SELECT n FROM lists WHERE h=?1 AND g=?2 ORDER BY created_at DESC, seq DESC LIMIT 1), 0))"
+#define FENCES_OF_RUN "FROM fences WHERE run=?1 ORDER BY h, g, created_at, seq LIMIT ?2"
 
 static const char *const statements[TCI_INDEX_STATEMENTS] = {
+  TCI_RUN_STATEMENTS,
   [TCI_INDEX_BEGIN] = "BEGIN IMMEDIATE",
   [TCI_INDEX_COMMIT] = "COMMIT",
-  [TCI_INDEX_LIST] = "INSERT INTO lists(h, g, created_at, seq, n) VALUES(?1, ?2, ?3, ?4, 0)",
-  [TCI_INDEX_LIST_TOP] = INSERT_TOP,
-  [TCI_INDEX_TOP] = "SELECT created_at, seq FROM lists WHERE h=?1 AND g=?2 ORDER BY created_at DESC, seq DESC LIMIT 1",
-  [TCI_INDEX_SET_TOP] = "UPDATE lists SET n=n+?5 WHERE h=?1 AND g=?2 AND created_at=?3 AND seq=?4",
-  [TCI_INDEX_ID] = "INSERT INTO ids(kind, id, seq) VALUES(?, ?, ?)",
-  [TCI_INDEX_KEY] = "INSERT INTO keys(hash, seq) VALUES(?, ?)",
   [TCI_INDEX_CURSOR] = "UPDATE state SET cursor=?, fingerprint=?, newest_at=?",
-  [TCI_INDEX_FILL] = "SELECT hash, seq FROM keys WHERE (hash, seq) > (?, ?) ORDER BY hash, seq LIMIT ?",
-  [TCI_INDEX_UNKEY] = "DELETE FROM keys WHERE hash=? AND seq=?",
-  [TCI_INDEX_PURGED] = "UPDATE state SET purged=?",
+  [TCI_INDEX_ADD_RUN] = "INSERT INTO runs(state, entries) VALUES(?, 0)",
+  [TCI_INDEX_SET_RUN] = "UPDATE runs SET state=?, entries=? WHERE run=?",
+  [TCI_INDEX_ADD_CHUNK] = "INSERT INTO chunks(data) VALUES(?)",
+  [TCI_INDEX_ADD_FENCE] = "INSERT INTO fences(run, h, g, created_at, seq, chunk, pos) VALUES(?, ?, ?, ?, ?, ?, ?)",
+  [TCI_INDEX_DEAD] = "SELECT run FROM runs WHERE state=2 LIMIT 1",
+  [TCI_INDEX_SWEEP_CHUNKS] = "DELETE FROM chunks WHERE id IN (SELECT chunk " FENCES_OF_RUN ")",
+  [TCI_INDEX_SWEEP_FENCES] = "DELETE FROM fences WHERE (run, h, g, created_at, seq) IN (SELECT run, h, g, created_at, seq " FENCES_OF_RUN ")",
+  [TCI_INDEX_SWEEP_RUN] = "DELETE FROM runs WHERE run=?",
 };
 
 int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *doing) {
@@ -71,7 +73,7 @@ static int fingerprint_in_log(tc_storage *storage, int64_t seq, uint8_t out[TCI_
 static int compare_state(tc_storage *storage, int *usable) {
   sqlite3_stmt *stmt = NULL;
   uint8_t fingerprint[TCI_HASH_BYTES];
-  int rc = sqlite3_prepare_v2(storage->index.handle, "SELECT log_id, cursor, fingerprint, newest_at, purged FROM state", -1, &stmt, NULL);
+  int rc = sqlite3_prepare_v2(storage->index.handle, "SELECT log_id, cursor, fingerprint, newest_at FROM state", -1, &stmt, NULL);
   if (!rc) rc = sqlite3_step(stmt);
   if (rc != SQLITE_ROW) goto out;
   int64_t cursor = sqlite3_column_int64(stmt, 1);
@@ -84,7 +86,6 @@ static int compare_state(tc_storage *storage, int *usable) {
   }
   storage->index_seq = cursor;
   storage->newest_us = sqlite3_column_int64(stmt, 3);
-  storage->purge_seq = sqlite3_column_int64(stmt, 4);
 out:
   (void)sqlite3_finalize(stmt); /* repeats rc */
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -92,7 +93,7 @@ out:
 
 static int set_up(tc_storage *storage) {
   /* NORMAL: a power cut may take the last batches, never the file; the cursor then stands further back. */
-  return tci_db_exec(&storage->index, "PRAGMA synchronous=NORMAL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-65536", "set up");
+  return tci_db_exec(&storage->index, "PRAGMA synchronous=NORMAL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-16384", "set up");
 }
 
 /* *usable: the file that lies there belongs to this log and is of our version; it is open then. Errors: only what beginning anew would not cure. */
@@ -120,26 +121,29 @@ static int create(tc_storage *storage) {
   if (!code) code = tci_db_migrate(index, migrations, sizeof migrations / sizeof *migrations);
   if (!code) code = set_up(storage);
   if (code) return code;
-  int rc = sqlite3_prepare_v2(index->handle, "INSERT INTO state(one, log_id, cursor, fingerprint, newest_at, purged) VALUES(1, ?, 0, x'', ?, 0)", -1, &stmt, NULL);
+  int rc = sqlite3_prepare_v2(index->handle, "INSERT INTO state(one, log_id, cursor, fingerprint, newest_at) VALUES(1, ?, 0, x'', ?)", -1, &stmt, NULL);
   if (!rc) rc = sqlite3_bind_blob(stmt, 1, storage->log_id, TCI_LOG_ID_BYTES, SQLITE_STATIC);
   if (!rc) rc = sqlite3_bind_int64(stmt, 2, INT64_MIN);
   if (!rc) rc = sqlite3_step(stmt);
   (void)sqlite3_finalize(stmt); /* repeats rc */
   if (rc != SQLITE_DONE) return tci_db_fail(index, rc, "write");
-  storage->index_seq = storage->purge_seq = 0;
+  storage->index_seq = 0;
   storage->newest_us = INT64_MIN;
   return TC_OK;
 }
 
 int tci_index_open(tc_storage *storage) {
+  static const tci_entry first = {INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
   int usable = 0;
   int code = open_existing(storage, &usable);
   if (!code && !usable) code = create(storage);
   if (!code) code = tci_db_prepare(&storage->index, statements, TCI_INDEX_STATEMENTS);
   if (code) return code;
+  storage->merges = tci_array(TCI_MERGES, sizeof *storage->merges);
+  int rc = storage->merges ? tci_merge_reset(storage) : SQLITE_NOMEM;
+  if (rc) return tci_index_fail(storage, &storage->index, rc, "read");
   tci_db_checkpoint_after(&storage->index, INDEX_CHECKPOINT_FRAMES);
-  storage->fill_hash = INT64_MIN;
-  storage->fill_seq = 0;
+  storage->fill_after = first;
   storage->filled = !storage->index_seq; /* no keys to fill in */
   if (storage->filled) tci_keyfilter_completed(&storage->filter);
   return TC_OK;

@@ -7,55 +7,70 @@ enum { ROOM = 1 << TC_COL_ROOM, USER = 1 << TC_COL_USER, PEER = 1 << TC_COL_PEER
 /* A tip's body is its message: prose of up to 4 kB that nobody lists by. A filter on it is exact all the same, it reads the rows. */
 static unsigned listed_columns(uint32_t kind) { return kind == TC_KIND_TIP ? ROOM | USER | PEER : ALL; }
 
-static tci_sipkey other_key(const tci_sipkey *key) {
+/* What a list is of, beside columns. */
+enum { OF_KEY = 1 << 16, OF_ID };
+
+typedef struct value {
+  uint64_t h, g;
+} value;
+
+static value hash(const tci_sipkey *key, const void *bytes, size_t len) {
   tci_sipkey other = {key->k0 ^ UINT64_C(0x9e3779b97f4a7c15), key->k1 ^ UINT64_C(0xc2b2ae3d27d4eb4f)};
-  return other;
+  value out = {tci_siphash(key, bytes, len), tci_siphash(&other, bytes, len)};
+  return out;
 }
 
-static tci_list_name hash(const tci_sipkey *key, const void *bytes, size_t len) {
-  tci_sipkey other = other_key(key);
-  tci_list_name name = {tci_siphash(key, bytes, len), tci_siphash(&other, bytes, len)};
+static const value nothing = {0, 0};
+
+static tci_list_name name_of(const tci_sipkey *key, uint32_t kind, unsigned of, value first, value second) {
+  uint64_t parts[5] = {(uint64_t)kind << 32 | of, first.h, first.g, second.h, second.g};
+  value hashed = hash(key, parts, sizeof parts);
+  /* The keys stand together at the front of every run, so that the filter is filled from there alone. */
+  uint64_t h = of == OF_KEY ? hashed.h | UINT64_C(1) << 63 : hashed.h & ~(UINT64_C(1) << 63);
+  tci_list_name name = {(int64_t)h, (int64_t)hashed.g};
   return name;
 }
 
-static tci_list_name name_of(const tci_sipkey *key, uint32_t kind, unsigned columns, tci_list_name first, tci_list_name second) {
-  uint64_t parts[5] = {(uint64_t)kind << 32 | columns, first.h, first.g, second.h, second.g};
-  return hash(key, parts, sizeof parts);
+tci_list_name tci_list_of_key(const tci_sipkey *key, uint32_t kind, tc_text text) { return name_of(key, kind, OF_KEY, hash(key, text.ptr, text.len), nothing); }
+
+tci_list_name tci_list_of_id(const tci_sipkey *key, uint32_t kind, int64_t id) {
+  value number = {(uint64_t)id, 0};
+  return name_of(key, kind, OF_ID, number, nothing);
 }
 
 /* The lists of these columns' values: each alone, and room with each other. columns_of[i] tells what list i is made of. */
 static size_t lists_of(const tci_sipkey *key, uint32_t kind, const tc_text text[TC_COL_COUNT], unsigned columns, tci_list_name *out, unsigned *columns_of) {
-  static const tci_list_name none = {0, 0};
-  tci_list_name room = none;
+  value room = nothing;
   size_t n = 0;
   for (unsigned i = 0; 1u << i < ALL; i++) { /* the room is the first */
     unsigned column = 1u << i;
     if (!(columns & column)) continue;
-    tci_list_name value = hash(key, text[i].ptr, text[i].len);
+    value other = hash(key, text[i].ptr, text[i].len);
     columns_of[n] = column;
-    out[n++] = name_of(key, kind, column, value, none);
+    out[n++] = name_of(key, kind, column, other, nothing);
     if (column == ROOM) {
-      room = value;
+      room = other;
     } else if (columns & ROOM) {
       columns_of[n] = ROOM | column;
-      out[n++] = name_of(key, kind, ROOM | column, room, value);
+      out[n++] = name_of(key, kind, ROOM | column, room, other);
     }
   }
   return n;
 }
 
 size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_list_name out[TCI_LISTS_MAX]) {
-  static const tci_list_name none = {0, 0};
   unsigned columns = 0, columns_of[TCI_LISTS_MAX];
   for (unsigned i = 0; 1u << i < ALL; i++) {
     if (record->text[i].ptr && record->text[i].len) columns |= 1u << i;
   }
-  out[0] = name_of(key, record->kind, 0, none, none);
-  return 1 + lists_of(key, record->kind, record->text, columns & listed_columns(record->kind), out + 1, columns_of);
+  size_t n = 0;
+  out[n++] = name_of(key, record->kind, 0, nothing, nothing);
+  out[n++] = tci_list_of_id(key, record->kind, record->id);
+  if (record->text[TC_COL_KEY].ptr) out[n++] = tci_list_of_key(key, record->kind, record->text[TC_COL_KEY]);
+  return n + lists_of(key, record->kind, record->text, columns & listed_columns(record->kind), out + n, columns_of);
 }
 
 size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_list_name out[TCI_LISTS_MAX], int exact[TCI_LISTS_MAX]) {
-  static const tci_list_name none = {0, 0};
   unsigned columns = 0, columns_of[TCI_LISTS_MAX] = {0};
   for (unsigned i = 0; 1u << i < ALL; i++) {
     if (!filter->text[i].ptr) continue;
@@ -63,7 +78,7 @@ size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_l
     columns |= 1u << i;
   }
   size_t n = lists_of(key, filter->kind, filter->text, columns & listed_columns(filter->kind), out, columns_of);
-  if (!n) out[n++] = name_of(key, filter->kind, 0, none, none);
+  if (!n) out[n++] = name_of(key, filter->kind, 0, nothing, nothing);
   for (size_t i = 0; i < n; i++) exact[i] = columns_of[i] == columns;
   return n;
 }

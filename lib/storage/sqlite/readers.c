@@ -8,16 +8,12 @@
 #define LIFETIME_US 300000000 /* a reader older than this is not used again */
 
 static const char *const statements[TCI_READ_STATEMENTS] = {
+  TCI_RUN_STATEMENTS,
   [TCI_READ_BEGIN] = "BEGIN",
   [TCI_READ_COMMIT] = "COMMIT",
   [TCI_READ_CURSOR] = "SELECT cursor FROM main.state",
   [TCI_READ_LOG] = "SELECT " TCI_RECORD_COLUMNS " FROM log.events e WHERE e.seq > ? ORDER BY e.seq LIMIT ?",
   [TCI_READ_EVENT] = "SELECT " TCI_RECORD_COLUMNS " FROM log.events e WHERE e.seq = ?",
-  [TCI_READ_ID] = "SELECT seq FROM main.ids WHERE kind = ? AND id = ?",
-  [TCI_READ_SCAN] = "SELECT created_at, seq FROM main.lists WHERE h = ? AND g = ? AND (created_at, seq) < (?, ?) ORDER BY created_at DESC, seq DESC",
-  [TCI_READ_COUNT] = "SELECT n FROM main.lists WHERE h = ? AND g = ? ORDER BY created_at DESC, seq DESC LIMIT 1",
-  /* CROSS JOIN: from the hash to the events, never the other way round. */
-  [TCI_READ_KEY] = "SELECT seq FROM main.keys k CROSS JOIN log.events e USING(seq) WHERE hash = ? AND kind = ? AND e.\"key\" = ? AND created_at > ? ORDER BY seq DESC LIMIT 1",
 };
 
 int tci_readers_init(tci_readers *readers) {

@@ -56,6 +56,8 @@ int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_se
   if (rc) code = tci_db_fail(&snapshot->reader->db, rc, "read");
   if (!code) code = read_number(snapshot, TCI_READ_CURSOR, &seq, &found); /* the first read: from here on the view is fixed */
   if (!code && !found) code = tci_index_fail(storage, &snapshot->reader->db, SQLITE_CORRUPT, "read the state of");
+  rc = code ? SQLITE_OK : tci_runs_load(&snapshot->reader->db, &snapshot->runs);
+  if (rc) code = tci_index_fail(storage, &snapshot->reader->db, rc, "read the runs of");
   if (code) {
     tci_snapshot_end(snapshot);
     return code;
@@ -68,37 +70,47 @@ int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_se
 void tci_snapshot_end(tc_snapshot *snapshot) {
   if (!snapshot) return;
   tci_reader_give(snapshot->storage, snapshot->reader);
+  tci_runs_free(&snapshot->runs);
   tci_free(snapshot);
 }
 
-static int list_length(tc_snapshot *snapshot, tci_list_name name, int64_t *out) {
-  sqlite3_stmt *stmt = snapshot->reader->db.stmts[TCI_READ_COUNT];
-  int found = 0;
-  int rc = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)name.h);
-  if (!rc) rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)name.g);
-  if (rc) return tci_db_fail(&snapshot->reader->db, rc, "read");
-  int code = read_number(snapshot, TCI_READ_COUNT, out, &found);
-  if (!code && !found) *out = 0;
-  return code;
+static int list_length(tc_snapshot *snapshot, tci_list_name list, int64_t *out) {
+  tci_db *db = &snapshot->reader->db;
+  int64_t length = 0, part = 0;
+  int rc = SQLITE_OK;
+  for (size_t i = 0; i < snapshot->runs.count && !rc; i++) {
+    rc = tci_run_count(db, snapshot->runs.at[i].run, list.h, list.g, &part);
+    length += part;
+  }
+  if (rc) return tci_index_fail(snapshot->storage, db, rc, "count in");
+  *out = length;
+  return TC_OK;
 }
 
 /* How a filter will be answered. */
 typedef struct choice {
   tci_list_name list;
-  int64_t length; /* 0: nothing matches */
-  int exact;      /* all of the list matches */
+  int possible; /* 0: nothing can match */
+  int exact;    /* all of the list matches */
 } choice;
 
 static int choose(tc_snapshot *snapshot, const tc_filter *filter, choice *out) {
   tci_list_name names[TCI_LISTS_MAX];
   int exact[TCI_LISTS_MAX], code = TC_OK;
+  int64_t shortest = INT64_MAX, length = 0;
   size_t n = tci_lists_of_filter(&snapshot->storage->hash_key, filter, names, exact);
   memset(out, 0, sizeof *out);
-  for (size_t i = 0; i < n && !code; i++) {
-    choice candidate = {names[i], 0, exact[i]};
-    code = list_length(snapshot, names[i], &candidate.length);
-    /* An exact list is no longer than the others, but of equals it is the one that needs no comparing. */
-    if (!code && (!i || candidate.length < out->length || (candidate.length == out->length && candidate.exact))) *out = candidate;
+  for (size_t i = 0; i < n && !out->exact; i++) {
+    if (!exact[i]) continue;
+    out->list = names[i];
+    out->possible = out->exact = 1;
+  }
+  for (size_t i = 0; i < n && !out->exact && !code; i++) {
+    if (n > 1) code = list_length(snapshot, names[i], &length);
+    if (code || length >= shortest) continue;
+    shortest = length;
+    out->list = names[i];
+    out->possible = n == 1 || length > 0;
   }
   return code;
 }
@@ -122,30 +134,55 @@ static int compare(tc_snapshot *snapshot, const tc_filter *filter, int64_t seq, 
   return tci_index_fail(snapshot->storage, db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "compare an event of");
 }
 
+/* Steps back in one run; at the list's end the run is done: count is 0 then. */
+static void settle_in_list(tci_run_cursor *cursor, tci_list_name list, int found) {
+  if (!found || cursor->chunk[cursor->at].h != list.h || cursor->chunk[cursor->at].g != list.g) cursor->count = 0;
+}
+
+static int open_cursors(tc_snapshot *snapshot, tci_run_cursor *cursors, tci_list_name list, const tc_position *after) {
+  tci_db *db = &snapshot->reader->db;
+  tci_entry key = {list.h, list.g, after ? after->created_at_us : INT64_MAX, after ? after->seq : INT64_MAX};
+  int rc = SQLITE_OK, found = 0;
+  for (size_t i = 0; i < snapshot->runs.count && !rc; i++) {
+    rc = tci_run_seek_before(db, &cursors[i], snapshot->runs.at[i].run, &key, &found);
+    if (!rc) settle_in_list(&cursors[i], list, found);
+  }
+  return rc;
+}
+
+static tci_run_cursor *newest_of(tci_run_cursor *cursors, size_t count) {
+  tci_run_cursor *newest = NULL;
+  for (size_t i = 0; i < count; i++) {
+    tci_run_cursor *cursor = &cursors[i];
+    if (cursor->count && (!newest || tci_entry_compare(&cursor->chunk[cursor->at], &newest->chunk[newest->at]) > 0)) newest = cursor;
+  }
+  return newest;
+}
+
 static int walk(tc_snapshot *snapshot, const tc_filter *filter, const choice *chosen, const tc_position *after, tc_position_fn position, void *arg) {
   tci_db *db = &snapshot->reader->db;
-  sqlite3_stmt *stmt = db->stmts[TCI_READ_SCAN];
-  int code = TC_OK, stop = 0;
-  int rc = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)chosen->list.h);
-  if (!rc) rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)chosen->list.g);
-  if (!rc) rc = sqlite3_bind_int64(stmt, 3, after ? after->created_at_us : INT64_MAX);
-  if (!rc) rc = sqlite3_bind_int64(stmt, 4, after ? after->seq : INT64_MAX);
-  while (!rc && !code && !stop && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-    tc_position at = {sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1)};
+  size_t runs = snapshot->runs.count;
+  tci_run_cursor *cursors = tci_alloc(runs * sizeof *cursors), *newest;
+  int code = TC_OK, stop = 0, found = 0;
+  int rc = cursors ? open_cursors(snapshot, cursors, chosen->list, after) : SQLITE_NOMEM;
+  while (!rc && !code && !stop && (newest = newest_of(cursors, runs))) {
+    tc_position at = {newest->chunk[newest->at].created_at_us, newest->chunk[newest->at].seq};
     int matches = 1;
     if (!chosen->exact) code = compare(snapshot, filter, at.seq, &matches);
     if (!code && matches) stop = position(&at, arg);
-    rc = SQLITE_OK;
+    if (code || stop) break;
+    rc = tci_run_previous(db, newest, &found);
+    if (!rc) settle_in_list(newest, chosen->list, found);
   }
-  (void)sqlite3_reset(stmt); /* repeats rc */
-  if (rc && rc != SQLITE_DONE) code = tci_index_fail(snapshot->storage, db, rc, "scan");
+  if (rc) code = tci_index_fail(snapshot->storage, db, rc, "scan");
+  tci_free(cursors);
   return code;
 }
 
 int tci_snapshot_scan(tc_snapshot *snapshot, const tc_filter *filter, const tc_position *after, tc_position_fn position, void *arg) {
   choice chosen;
   int code = choose(snapshot, filter, &chosen);
-  return code || !chosen.length ? code : walk(snapshot, filter, &chosen, after, position, arg);
+  return code || !chosen.possible ? code : walk(snapshot, filter, &chosen, after, position, arg);
 }
 
 static int count_one(const tc_position *position, void *arg) {
@@ -158,8 +195,8 @@ int tci_snapshot_count(tc_snapshot *snapshot, const tc_filter *filter, int64_t *
   choice chosen;
   int64_t count = 0;
   int code = choose(snapshot, filter, &chosen);
-  if (!code && chosen.exact) count = chosen.length;
-  else if (!code && chosen.length) code = walk(snapshot, filter, &chosen, NULL, count_one, &count);
+  if (!code && chosen.exact) code = list_length(snapshot, chosen.list, &count);
+  else if (!code && chosen.possible) code = walk(snapshot, filter, &chosen, NULL, count_one, &count);
   if (!code) *out = count;
   return code;
 }
@@ -185,15 +222,16 @@ int tci_snapshot_fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_
   return code;
 }
 
+static int keep_seq(const tc_position *position, void *arg) {
+  *(int64_t *)arg = position->seq;
+  return 1;
+}
+
 int tci_snapshot_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq) {
-  tci_db *db = &snapshot->reader->db;
-  sqlite3_stmt *stmt = db->stmts[TCI_READ_ID];
-  int64_t found_seq = 0;
-  int found = 0;
-  int rc = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)kind);
-  if (!rc) rc = sqlite3_bind_int64(stmt, 2, id);
-  int code = rc ? tci_db_fail(db, rc, "read") : read_number(snapshot, TCI_READ_ID, &found_seq, &found);
+  choice chosen = {tci_list_of_id(&snapshot->storage->hash_key, kind, id), 1, 1};
+  int64_t found = 0;
+  int code = walk(snapshot, NULL, &chosen, NULL, keep_seq, &found);
   if (!code && !found) snapshot->storage->env.fail(code = TC_ENOTFOUND, "no event of kind %u has id %lld", kind, (long long)id);
-  if (!code) *seq = found_seq;
+  if (!code) *seq = found;
   return code;
 }

@@ -13,6 +13,7 @@
 
 #include "base/siphash.h"
 #include "storage/sqlite/keyfilter.h"
+#include "storage/sqlite/runs.h"
 #include "tipcurrent/sys/storage.h"
 
 #define TCI_LOG_APPLICATION_ID 0x54634c67   /* "TcLg", big-endian at offset 68 of the file */
@@ -89,6 +90,8 @@ typedef struct tci_readers {
   int idle_count, out_count;
 } tci_readers;
 
+typedef struct tci_merge tci_merge;
+
 /* Where the log ends. */
 typedef struct tci_log_end {
   int64_t seq, created_at_us;
@@ -103,14 +106,15 @@ struct tc_storage {
 
   tci_db log; /* the writer thread's, with what follows */
   tci_log_end end;
-  tci_reader *key_reader; /* its own, so that a rush of readers cannot hold up the writer */
+  tci_reader *key_reader;  /* its own, so that a rush of readers cannot hold up the writer */
+  tci_run_set key_runs;    /* as key_reader's transaction sees them */
 
   tci_db index; /* the indexer thread's, with what follows */
   int64_t index_seq;
-  int64_t newest_us;   /* the latest createdAt in the index */
-  int64_t purge_seq;   /* keys of events up to here are expired and gone */
-  int64_t purge_due_us; /* nothing expires before */
-  int64_t fill_hash, fill_seq; /* how far the key filter is filled */
+  int64_t newest_us;    /* the latest createdAt in the index: the clock by which keys expire there */
+  tci_run_set runs;     /* the live ones */
+  tci_merge *merges;    /* TCI_MERGES of them */
+  tci_entry fill_after; /* how far the key filter is filled */
   int filled;
 
   atomic_int index_damaged; /* any thread: SQLite found the derived file damaged; close throws it away, the next open builds it anew */
@@ -121,6 +125,7 @@ struct tc_storage {
 struct tc_snapshot {
   tc_storage *storage;
   tci_reader *reader;
+  tci_run_set runs;
 };
 
 /* ---- log.c ---- */
@@ -136,8 +141,10 @@ int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, cons
 int tci_record_fingerprint(const tc_record *record, uint8_t out[TCI_HASH_BYTES]);
 
 /* ---- index.c ---- */
-enum { TCI_INDEX_BEGIN = 0, TCI_INDEX_COMMIT, TCI_INDEX_LIST, TCI_INDEX_LIST_TOP, TCI_INDEX_TOP, TCI_INDEX_SET_TOP, TCI_INDEX_ID, TCI_INDEX_KEY, TCI_INDEX_CURSOR, TCI_INDEX_FILL,
-       TCI_INDEX_UNKEY, TCI_INDEX_PURGED, TCI_INDEX_STATEMENTS };
+enum {
+  TCI_INDEX_BEGIN = TCI_RUNS_STATEMENTS, TCI_INDEX_COMMIT, TCI_INDEX_CURSOR, TCI_INDEX_ADD_RUN, TCI_INDEX_SET_RUN, TCI_INDEX_ADD_CHUNK, TCI_INDEX_ADD_FENCE,
+  TCI_INDEX_DEAD, TCI_INDEX_SWEEP_CHUNKS, TCI_INDEX_SWEEP_FENCES, TCI_INDEX_SWEEP_RUN, TCI_INDEX_STATEMENTS
+};
 int tci_index_open(tc_storage *storage); /* opens or begins anew; needs the log open */
 /* tci_db_fail for the derived file: remembers damage. */
 int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *doing);
@@ -145,28 +152,60 @@ int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *do
 /* ---- derive.c ---- */
 int tci_index_derive(tc_storage *storage, const tc_record *rows, size_t n);
 
+/* ---- merge.c: writing runs, and merging them. Indexer thread, inside a transaction of the index; all return SQLite's rc ---- */
+#define TCI_MERGE_INPUTS 16
+#define TCI_LEVELS 12
+#define TCI_MERGES (TCI_LEVELS + 1) /* one a level, and one for quiet times */
+
+/* A run that is being written. */
+typedef struct tci_run_writer {
+  int64_t run, entries;
+  size_t count; /* in chunk */
+  tci_entry chunk[TCI_CHUNK_ENTRIES];
+} tci_run_writer;
+
+struct tci_merge {
+  size_t count; /* of inputs; 0: idle */
+  tci_run_cursor *inputs;
+  int64_t runs[TCI_MERGE_INPUTS];
+  tci_run_writer out;
+};
+
+int tci_run_begin(tci_db *index, tci_run_writer *writer, int state);
+int tci_run_put(tci_db *index, tci_run_writer *writer, const tci_entry *entry);
+int tci_run_finish(tci_db *index, tci_run_writer *writer);
+/* Merges and sweeps about as much as keeps up with `entries` new ones. */
+int tci_merge_some(tc_storage *storage, size_t entries);
+/* One slice while nothing else is to do; *more = 1: there is more. */
+int tci_merge_idle(tc_storage *storage, int32_t *more);
+/* After a rollback: forgets what was under way and reads the runs again. */
+int tci_merge_reset(tc_storage *storage);
+void tci_merge_free(tc_storage *storage);
+
 /* ---- lists.c: which lists an event is in, and how a list is named ---- */
 
-/* A list's name: 128 bits of keyed hash over (kind, columns, values). */
+/* A list's name: 127 bits of keyed hash over what it is a list of. h < 0 for the list of a key, >= 0 for all others. */
 typedef struct tci_list_name {
-  uint64_t h, g;
+  int64_t h, g;
 } tci_list_name;
 
-#define TCI_LISTS_MAX 10 /* all of a kind, each of five columns, room with each of the four others */
+#define TCI_LISTS_MAX 12 /* its key, its id, all of its kind, each of five columns, room with each of the four others */
 
 size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_list_name out[TCI_LISTS_MAX]);
 /* The lists that hold all that matches the filter; *exact[i]: list i holds nothing else. 0: nothing can match. */
 size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_list_name out[TCI_LISTS_MAX], int exact[TCI_LISTS_MAX]);
+tci_list_name tci_list_of_key(const tci_sipkey *key, uint32_t kind, tc_text text);
+tci_list_name tci_list_of_id(const tci_sipkey *key, uint32_t kind, int64_t id);
 
 /* ---- keys.c ---- */
-uint64_t tci_key_hash(const tci_sipkey *key, uint32_t kind, tc_text text);
-/* *seq: the event with this key, younger than the ttl at created_at_us, or 0. Writer thread. Begins a read transaction in key_reader when it must look: end it. */
+/* *seq: the event with this key, younger than the ttl at the record's createdAt, or 0. Writer thread. Begins a read transaction in key_reader when it must look: end it. */
 int tci_keys_find(tc_storage *storage, const tc_record *record, int64_t *seq);
 void tci_keys_find_end(tc_storage *storage);
+int64_t tci_keys_expired_before(const tc_storage *storage, int64_t now_us); /* keys of events created then or earlier count no more */
 int tci_keys_idle(tc_storage *storage, int64_t now_us, int32_t *more);
 
 /* ---- readers.c ---- */
-enum { TCI_READ_BEGIN = 0, TCI_READ_COMMIT, TCI_READ_CURSOR, TCI_READ_LOG, TCI_READ_EVENT, TCI_READ_ID, TCI_READ_SCAN, TCI_READ_COUNT, TCI_READ_KEY, TCI_READ_STATEMENTS };
+enum { TCI_READ_BEGIN = TCI_RUNS_STATEMENTS, TCI_READ_COMMIT, TCI_READ_CURSOR, TCI_READ_LOG, TCI_READ_EVENT, TCI_READ_STATEMENTS };
 int tci_readers_init(tci_readers *readers);
 void tci_readers_close(tci_readers *readers);
 int tci_reader_open(tc_storage *storage, tci_reader **out);

@@ -1,0 +1,155 @@
+#include "storage/sqlite/runs.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "storage/sqlite/sqlite.h"
+
+static int order(int64_t a, int64_t b) { return (a > b) - (a < b); }
+
+int tci_entry_compare(const tci_entry *a, const tci_entry *b) {
+  int by = order(a->h, b->h);
+  if (!by) by = order(a->g, b->g);
+  if (!by) by = order(a->created_at_us, b->created_at_us);
+  return by ? by : order(a->seq, b->seq);
+}
+
+int tci_runs_reserve(tci_run_set *set, size_t more) {
+  size_t cap = set->cap ? set->cap : 16;
+  if (set->count + more <= set->cap) return SQLITE_OK;
+  while (cap < set->count + more) cap *= 2;
+  tci_run *at = tci_realloc(set->at, cap * sizeof *at);
+  if (!at) return SQLITE_NOMEM;
+  set->at = at;
+  set->cap = cap;
+  return SQLITE_OK;
+}
+
+void tci_runs_free(tci_run_set *set) {
+  tci_free(set->at);
+  memset(set, 0, sizeof *set);
+}
+
+int tci_runs_load(tci_db *db, tci_run_set *set) {
+  sqlite3_stmt *stmt = db->stmts[TCI_RUNS_LIVE];
+  int rc = SQLITE_OK;
+  set->count = 0;
+  while (!rc && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    tci_run run = {sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1), 0};
+    rc = tci_runs_reserve(set, 1);
+    if (!rc) set->at[set->count++] = run;
+  }
+  (void)sqlite3_reset(stmt); /* repeats rc */
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int load_chunk(tci_db *db, tci_run_cursor *cursor, int64_t chunk) {
+  sqlite3_stmt *stmt = db->stmts[TCI_RUNS_CHUNK];
+  int rc = sqlite3_bind_int64(stmt, 1, chunk);
+  if (!rc) rc = sqlite3_step(stmt);
+  if (rc == SQLITE_ROW) {
+    const void *data = sqlite3_column_blob(stmt, 0);
+    size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+    rc = data && len % sizeof(tci_entry) == 0 && len <= sizeof cursor->chunk ? SQLITE_OK : SQLITE_CORRUPT;
+    if (!rc) memcpy(cursor->chunk, data, len);
+    if (!rc) cursor->count = len / sizeof(tci_entry);
+  } else if (rc == SQLITE_DONE) {
+    rc = SQLITE_CORRUPT;
+  }
+  (void)sqlite3_reset(stmt); /* repeats rc */
+  return rc;
+}
+
+/* Loads the chunk that a fence statement finds from key; *found = 0: there is none, and the cursor is as before. */
+static int load_at_fence(tci_db *db, tci_run_cursor *cursor, size_t statement, const tci_entry *key, int *found) {
+  sqlite3_stmt *stmt = db->stmts[statement];
+  int64_t chunk = 0, position = 0;
+  int rc = sqlite3_bind_int64(stmt, 1, cursor->run);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 2, key->h);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 3, key->g);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 4, key->created_at_us);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 5, key->seq);
+  if (!rc) rc = sqlite3_step(stmt);
+  *found = rc == SQLITE_ROW;
+  if (*found) {
+    chunk = sqlite3_column_int64(stmt, 0);
+    position = sqlite3_column_int64(stmt, 1);
+  }
+  (void)sqlite3_reset(stmt); /* repeats rc */
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
+  if (!*found) return SQLITE_OK;
+  cursor->position = position;
+  return load_chunk(db, cursor, chunk);
+}
+
+/* How many of the chunk's entries are < key. */
+static size_t lower_bound(const tci_run_cursor *cursor, const tci_entry *key) {
+  size_t low = 0, high = cursor->count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (tci_entry_compare(&cursor->chunk[middle], key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/* From the end of a chunk to the next one's begin, if there is one. */
+static int cross_forward(tci_db *db, tci_run_cursor *cursor) {
+  int found = 0;
+  if (cursor->at < cursor->count || !cursor->count) return SQLITE_OK;
+  tci_entry last = cursor->chunk[cursor->count - 1];
+  int rc = load_at_fence(db, cursor, TCI_RUNS_AFTER, &last, &found);
+  if (!rc && found) cursor->at = 0;
+  return rc;
+}
+
+int tci_run_seek(tci_db *db, tci_run_cursor *cursor, int64_t run, const tci_entry *key) {
+  int found = 0;
+  cursor->run = run;
+  cursor->position = 0;
+  cursor->at = cursor->count = 0;
+  int rc = load_at_fence(db, cursor, TCI_RUNS_FLOOR, key, &found);
+  if (!rc && !found) rc = load_at_fence(db, cursor, TCI_RUNS_AFTER, key, &found); /* before the first */
+  if (rc || !found) return rc;
+  cursor->at = lower_bound(cursor, key);
+  return cross_forward(db, cursor);
+}
+
+int tci_run_next(tci_db *db, tci_run_cursor *cursor) {
+  cursor->at++;
+  return cross_forward(db, cursor);
+}
+
+int tci_run_previous(tci_db *db, tci_run_cursor *cursor, int *found) {
+  *found = cursor->at > 0;
+  if (*found) {
+    cursor->at--;
+    return SQLITE_OK;
+  }
+  tci_entry first = cursor->chunk[0];
+  int rc = load_at_fence(db, cursor, TCI_RUNS_BEFORE, &first, found);
+  if (!rc && *found) cursor->at = cursor->count - 1;
+  return rc;
+}
+
+int tci_run_seek_before(tci_db *db, tci_run_cursor *cursor, int64_t run, const tci_entry *key, int *found) {
+  cursor->run = run;
+  cursor->at = cursor->count = 0;
+  int rc = load_at_fence(db, cursor, TCI_RUNS_FLOOR, key, found);
+  if (rc || !*found) return rc;
+  cursor->at = lower_bound(cursor, key);
+  return tci_run_previous(db, cursor, found);
+}
+
+int tci_run_count(tci_db *db, int64_t run, int64_t h, int64_t g, int64_t *out) {
+  tci_entry low = {h, g, INT64_MIN, INT64_MIN}, high = {h, g, INT64_MAX, INT64_MAX};
+  tci_run_cursor cursor;
+  *out = 0;
+  int rc = tci_run_seek(db, &cursor, run, &low);
+  if (rc || cursor.at == cursor.count) return rc;
+  int64_t first = cursor.position + (int64_t)cursor.at;
+  if (tci_entry_compare(&cursor.chunk[cursor.count - 1], &high) > 0) cursor.at = lower_bound(&cursor, &high); /* it ends in the same chunk: the usual case */
+  else rc = tci_run_seek(db, &cursor, run, &high);
+  if (!rc) *out = cursor.position + (int64_t)cursor.at - first;
+  return rc;
+}
