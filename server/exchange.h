@@ -20,15 +20,15 @@ typedef struct tcd_header {
 } tcd_header;
 
 typedef struct tcd_request {
-  tc_text method;      /* "GET" */
-  tc_text target;      /* as sent, e.g. "/api/tips?page=1" */
-  tc_text path;        /* the part before '?', still percent-encoded */
-  tc_text query;       /* the part after '?', still encoded; ptr NULL: none */
-  int version_minor;   /* HTTP/1.x */
+  tc_text method;    /* "GET" */
+  tc_text target;    /* as sent, e.g. "/api/tips?page=1" */
+  tc_text path;      /* the part before '?', still percent-encoded */
+  tc_text query;     /* the part after '?', still encoded; ptr NULL: none */
+  int version_minor; /* HTTP/1.x */
   const tcd_header *headers;
   size_t header_count;
-  tc_text body;        /* complete, de-chunked; len 0: none */
-  const char *peer;    /* the client's address, "127.0.0.1:41234" or "[::1]:41234" */
+  tc_text body;     /* complete, de-chunked; len 0: none */
+  const char *peer; /* the client's address, "127.0.0.1:41234" or "[::1]:41234" */
 } tcd_request;
 
 /* 1 when text is word, ASCII letters in either case. */
@@ -43,9 +43,9 @@ struct tcd_reply {
   const char *content_type; /* static; NULL: no Content-Type (and usually no body) */
   tci_buf headers;          /* more header lines, each "Name: value\r\n"; never Content-Length, Connection, Date */
   tci_buf body;
-  tc_event *event;          /* when set, the body is its JSON (body must be empty); owned, unref'd after sending */
-  int close;                /* 1: close the connection after this reply */
-  const tcd_request *request; /* what it answers; set by the router: an error made later, on another thread, names its path */
+  tc_event *event;                   /* when set, the body is its JSON (body must be empty); owned, unref'd after sending */
+  int close;                         /* 1: close the connection after this reply */
+  const tcd_request *request;        /* what it answers; set by the router: an error made later, on another thread, names its path */
   void (*deliver)(tcd_reply *reply); /* set by who made the reply */
 };
 

@@ -175,28 +175,21 @@ static int http_error(struct mg_connection *conn, int status, const char *messag
 static int start(tcd_kitchen *kitchen) {
   char threads[16];
   (void)snprintf(threads, sizeof threads, "%" PRIu32, kitchen->options.threads);
-  /* max_request_size holds the front's largest head (16 KiB) with its target percent-encoded; idle connections are the front's to close. */
-  const char *options[] = {"listening_ports",
-                           "127.0.0.1:0",
-                           "num_threads",
-                           threads,
-                           "enable_keep_alive",
-                           "yes",
-                           "keep_alive_timeout_ms",
-                           "86400000",
-                           "request_timeout_ms",
-                           "60000",
-                           "tcp_nodelay",
-                           "1",
-                           "max_request_size",
-                           "65536",
-                           "decode_url",
-                           "no",
-                           "enable_directory_listing",
-                           "no",
-                           "enable_auth_domain_check",
-                           "no",
-                           NULL};
+  /* max_request_size holds the front's largest head (16 KiB) with its target percent-encoded. The front makes its connections at the start and keeps them, one a
+   * thread: when an idle one ends is its business, so both timeouts (the first is for the first request too) are a day. */
+  const char *options[][2] = {
+    {"listening_ports", "127.0.0.1:0"},
+    {"num_threads", threads},
+    {"enable_keep_alive", "yes"},
+    {"request_timeout_ms", "86400000"},
+    {"keep_alive_timeout_ms", "86400000"},
+    {"tcp_nodelay", "1"},
+    {"max_request_size", "65536"},
+    {"decode_url", "no"},
+    {"enable_directory_listing", "no"},
+    {"enable_auth_domain_check", "no"},
+    {NULL, NULL},
+  };
   struct mg_callbacks callbacks;
   memset(&callbacks, 0, sizeof callbacks);
   callbacks.begin_request = begin_request;
@@ -204,7 +197,7 @@ static int start(tcd_kitchen *kitchen) {
   callbacks.http_error = http_error;
   struct mg_server_port port;
   memset(&port, 0, sizeof port);
-  kitchen->context = mg_start(&callbacks, kitchen, options);
+  kitchen->context = mg_start(&callbacks, kitchen, options[0]);
   if (!kitchen->context) return -1;
   if (mg_get_server_ports(kitchen->context, 1, &port) != 1) return -1;
   kitchen->port = (uint16_t)port.port;

@@ -79,7 +79,8 @@ int tcd_answer_send(tcd_exchange *exchange, int fd) {
     size_t done = exchange->sent;
     if (done < head) parts[message.msg_iovlen++] = (struct iovec){exchange->out.data + done, head - done};
     size_t past = done > head ? done - head : 0;
-    if (exchange->payload.len > past) parts[message.msg_iovlen++] = (struct iovec){(char *)(uintptr_t)exchange->payload.ptr + past, exchange->payload.len - past};
+    if (exchange->payload.len > past)
+      parts[message.msg_iovlen++] = (struct iovec){(char *)(uintptr_t)exchange->payload.ptr + past, exchange->payload.len - past};
     ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno == EAGAIN ? TCD_SENT_PART : TCD_SENT_FAILED;

@@ -53,31 +53,21 @@ static int extra_byte(tcd_chunked *chunked, char c, uint8_t text_state, uint8_t 
 
 static int framing_byte(tcd_chunked *chunked, char c) {
   switch (chunked->state) {
-  case SIZE:
-    return size_byte(chunked, c);
+  case SIZE: return size_byte(chunked, c);
   case SPACE:
     if (c != ' ' && c != '\t' && c != ';') return TCD_CHUNKED_BAD;
     return extra_byte(chunked, c, c == ';' ? EXTENSION : SPACE, SPACE);
-  case EXTENSION:
-    return extra_byte(chunked, c, EXTENSION, SIZE_LF);
-  case SIZE_LF:
-    return c == '\n' ? size_end(chunked) : TCD_CHUNKED_BAD;
-  case DATA_CR:
-    chunked->state = DATA_LF;
-    return c == '\r' ? TCD_CHUNKED_MORE : TCD_CHUNKED_BAD;
+  case EXTENSION: return extra_byte(chunked, c, EXTENSION, SIZE_LF);
+  case SIZE_LF: return c == '\n' ? size_end(chunked) : TCD_CHUNKED_BAD;
+  case DATA_CR: chunked->state = DATA_LF; return c == '\r' ? TCD_CHUNKED_MORE : TCD_CHUNKED_BAD;
   case DATA_LF:
     chunked->state = SIZE;
     chunked->digits = 0;
     return c == '\n' ? TCD_CHUNKED_MORE : TCD_CHUNKED_BAD;
-  case TRAILER:
-    return extra_byte(chunked, c, TRAILER_TEXT, LAST_LF);
-  case TRAILER_TEXT:
-    return extra_byte(chunked, c, TRAILER_TEXT, TRAILER_LF);
-  case TRAILER_LF:
-    chunked->state = TRAILER;
-    return c == '\n' ? TCD_CHUNKED_MORE : TCD_CHUNKED_BAD;
-  default:
-    return c == '\n' ? TCD_CHUNKED_DONE : TCD_CHUNKED_BAD;
+  case TRAILER: return extra_byte(chunked, c, TRAILER_TEXT, LAST_LF);
+  case TRAILER_TEXT: return extra_byte(chunked, c, TRAILER_TEXT, TRAILER_LF);
+  case TRAILER_LF: chunked->state = TRAILER; return c == '\n' ? TCD_CHUNKED_MORE : TCD_CHUNKED_BAD;
+  default: return c == '\n' ? TCD_CHUNKED_DONE : TCD_CHUNKED_BAD;
   }
 }
 

@@ -125,20 +125,11 @@ static void run(tcd_conn *conn) {
   int more = 1;
   while (more && conn->source.fd >= 0) {
     switch (conn->state) {
-    case TCD_CONN_HEAD:
-      more = tcd_conn_step_head(conn);
-      break;
-    case TCD_CONN_BODY:
-      more = tcd_conn_step_body(conn);
-      break;
-    case TCD_CONN_SENDING:
-      more = step_sending(conn);
-      break;
-    case TCD_CONN_LINGER:
-      more = step_linger(conn);
-      break;
-    default:
-      more = 0;
+    case TCD_CONN_HEAD: more = tcd_conn_step_head(conn); break;
+    case TCD_CONN_BODY: more = tcd_conn_step_body(conn); break;
+    case TCD_CONN_SENDING: more = step_sending(conn); break;
+    case TCD_CONN_LINGER: more = step_linger(conn); break;
+    default: more = 0;
     }
   }
 }

@@ -30,10 +30,10 @@ void tcd_conn_start(tcd_conn *conn, int class); /* its deadline, from now */
 /* Gives the request up with an answer. All refusals of the front that are about framing, size or time end the connection: where the next request would begin is
  * not known. */
 void tcd_conn_refuse(tcd_conn *conn, int status, const char *message);
-void tcd_conn_answer(tcd_exchange *exchange);      /* a completed exchange comes back */
-void tcd_conn_expired(tcd_deadline *deadline);     /* any client deadline */
-int tcd_conn_evict(tcd_front *front);              /* closes the connection that has been parked longest; 0: there is none */
-void tcd_conn_stop(tcd_front *front);              /* closes what is parked, refuses what has not arrived whole */
+void tcd_conn_answer(tcd_exchange *exchange);  /* a completed exchange comes back */
+void tcd_conn_expired(tcd_deadline *deadline); /* any client deadline */
+int tcd_conn_evict(tcd_front *front);          /* closes the connection that has been parked longest; 0: there is none */
+void tcd_conn_stop(tcd_front *front);          /* closes what is parked, refuses what has not arrived whole */
 
 /* receive.c: each does what can be done now; 1: go on with the state that the connection has now, 0: wait for an event (or the connection is gone). */
 int tcd_conn_step_head(tcd_conn *conn);

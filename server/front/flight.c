@@ -128,7 +128,8 @@ void tcd_exchange_fill_refusal(tcd_exchange *exchange, int status, const char *m
   reply->deliver = deliver;
   if (reply->headers.err || reply->body.err) wipe_reply(reply); /* out of memory: the bare status still says it */
   tc_text lines = {reply->headers.data, reply->headers.len};
-  if (status == 503 && (!lines.len || !memmem(lines.ptr, lines.len, "Retry-After:", 12))) (void)tci_buf_puts(&reply->headers, "Retry-After: 1\r\n"); /* without memory the client has to guess */
+  if (status == 503 && (!lines.len || !memmem(lines.ptr, lines.len, "Retry-After:", 12)))
+    (void)tci_buf_puts(&reply->headers, "Retry-After: 1\r\n"); /* without memory the client has to guess */
 }
 
 void tcd_exchange_refuse(tcd_exchange *exchange, int status, const char *message, int close) {

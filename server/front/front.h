@@ -13,15 +13,15 @@ typedef struct tcd_front tcd_front;
 
 /* Zero in a number: the default of reactor.c. What is pointed to must outlive the front; listen only tcd_front_open. */
 typedef struct tcd_front_options {
-  const char *listen;          /* "127.0.0.1:8080", "[::1]:0", ":8080" is every address */
-  uint32_t max_connections;    /* beyond it the longest parked one is closed; where none is parked the newcomer gets a 503 */
-  uint32_t header_deadline_ms; /* from a request's first byte (or the accept) to the end of its head */
-  uint32_t body_deadline_ms;   /* from the end of the head to the end of the body */
-  uint32_t idle_timeout_ms;    /* keep-alive between requests */
-  uint32_t write_deadline_ms;  /* a reply that the client does not read */
-  uint32_t max_head_bytes;     /* 431 beyond */
-  uint32_t max_body_bytes;     /* 413 beyond */
-  uint64_t max_buffered_bytes; /* of all bodies and replies together: 503 beyond */
+  const char *listen;           /* "127.0.0.1:8080", "[::1]:0", ":8080" is every address */
+  uint32_t max_connections;     /* beyond it the longest parked one is closed; where none is parked the newcomer gets a 503 */
+  uint32_t header_deadline_ms;  /* from a request's first byte (or the accept) to the end of its head */
+  uint32_t body_deadline_ms;    /* from the end of the head to the end of the body */
+  uint32_t idle_timeout_ms;     /* keep-alive between requests */
+  uint32_t write_deadline_ms;   /* a reply that the client does not read */
+  uint32_t max_head_bytes;      /* 431 beyond */
+  uint32_t max_body_bytes;      /* 413 beyond */
+  uint64_t max_buffered_bytes;  /* of all bodies and replies together: 503 beyond */
   uint32_t kitchen_connections; /* loopback connections to the kitchen */
   const tc_clock *clock;
   const tc_log *log;
@@ -48,7 +48,8 @@ void tcd_front_forward(tcd_front *front, tcd_reply *reply);
 /* Any thread, async-signal-safe: closes the listener, lets running exchanges finish (at most grace_ms), closes idle connections, refuses requests that have not
  * arrived whole (503), then run returns. A second call ends it at once. */
 void tcd_front_stop(tcd_front *front, uint32_t grace_ms);
-void tcd_front_close(tcd_front *front); /* Takes NULL. After run has returned and when no tcd_reply_send for it can come any more: stop the kitchen and close the engine before. */
+void tcd_front_close(
+  tcd_front *front); /* Takes NULL. After run has returned and when no tcd_reply_send for it can come any more: stop the kitchen and close the engine before. */
 
 typedef struct tcd_front_stats {
   uint64_t connections, requests, buffered_bytes, refused;

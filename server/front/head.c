@@ -204,8 +204,7 @@ static int apply_fields(tcd_head *head, tc_text authority, tcd_fault *fault) {
     case 17:
       if (tcd_text_is(field->name, "transfer-encoding")) rc = transfer_encoding(head, field->value, fault);
       break;
-    default:
-      break;
+    default: break;
     }
   }
   if (rc) return rc;

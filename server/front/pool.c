@@ -25,10 +25,10 @@ typedef struct oven {
   tcd_pool *pool;
   struct oven *prev, *next; /* all */
   struct oven *next_idle;
-  tcd_exchange *exchange;   /* NULL: idle */
-  tci_buf out, in;          /* the re-framed head; the answer's head and what came with it */
+  tcd_exchange *exchange; /* NULL: idle */
+  tci_buf out, in;        /* the re-framed head; the answer's head and what came with it */
   size_t sent, scanned, body_left;
-  uint16_t port;            /* ours, by which the kitchen knows us */
+  uint16_t port; /* ours, by which the kitchen knows us */
   int state, readable, ended, closing;
 } oven;
 
@@ -270,6 +270,18 @@ fail:
   if (fd >= 0) (void)close(fd);
   tci_free(opened);
   return NULL;
+}
+
+/* All connections are made before the first client can come, and kept: CivetWeb gives each a worker for as long as it is open, so no local stranger who connects
+ * to the kitchen and says nothing can sit on one that we need. One that is lost later is made again when a request wants it. */
+void tcd_pool_open(tcd_front *front) {
+  tcd_pool *pool = front->pool;
+  while (pool && pool->count < front->options.kitchen_connections) {
+    oven *opened = open_oven(pool);
+    if (!opened) return;
+    opened->next_idle = pool->idle;
+    pool->idle = opened;
+  }
 }
 
 static void cook(tcd_pool *pool, tcd_exchange *exchange) {

@@ -142,19 +142,19 @@ void tcd_front_stop(tcd_front *front, uint32_t grace_ms) {
   tci_wake_ring(front->wake.fd); /* always: this may run in a signal handler, which cannot know what it interrupted */
 }
 
-/* How long the kernel may let us sleep. */
+/* How long the kernel may let us sleep: for ever only when nothing waits for time to pass. */
 static int sleep_ms(const tcd_front *front) {
-  int64_t next_us = INT64_MAX;
+  int64_t left_us = (int64_t)TICK_MS * 1000;
+  int waiting = front->live || front->accept_after_us || front->stop_seen;
   if (front->accept_ready && front->now_us >= front->accept_after_us) return 0;
   for (int i = 0; i < TCD_DUE_CLASSES; i++) {
     const tcd_deadline *first = front->due[i].first;
-    if (first && first->due_us < next_us) next_us = first->due_us;
+    if (!first) continue;
+    waiting = 1;
+    if (first->due_us - front->now_us < left_us) left_us = first->due_us - front->now_us;
   }
-  if (front->stop_seen && front->stop_due_us < next_us) next_us = front->stop_due_us;
-  if (next_us <= front->now_us) return 0;
-  if (next_us == INT64_MAX && !front->live && !front->accept_after_us) return -1;
-  int64_t ms = (next_us - front->now_us + 999) / 1000;
-  return ms < TICK_MS ? (int)ms : TICK_MS;
+  if (!waiting) return -1;
+  return left_us > 0 ? (int)((left_us + 999) / 1000) : 0;
 }
 
 /* Oldest first: the list is newest first. */
@@ -215,6 +215,7 @@ int tcd_front_run(tcd_front *front) {
   struct epoll_event events[EVENTS_MAX];
   int over = 0, rc = TC_OK;
   front->now_us = front->clock.monotonic_us(front->clock.userdata);
+  tcd_pool_open(front);
   while (!over) {
     int n = wait_for_events(front, events);
     front->now_us = front->clock.monotonic_us(front->clock.userdata);

@@ -39,20 +39,20 @@ struct tcd_exchange {
   tcd_reply reply; /* first: deliver gets this address */
   tcd_request request;
   tcd_front *front;
-  tcd_conn *conn;       /* NULL: the client has gone */
-  tcd_exchange *next;   /* in the completions, the kitchen's queue or the spares */
+  tcd_conn *conn;     /* NULL: the client has gone */
+  tcd_exchange *next; /* in the completions, the kitchen's queue or the spares */
   tcd_exchange *live_prev, *live_next;
-  tci_buf in;           /* head and, if it came along, body */
-  size_t used;          /* of in; the rest is the next request */
-  tci_buf body;         /* a body that came later or in chunks */
+  tci_buf in;   /* head and, if it came along, body */
+  size_t used;  /* of in; the rest is the next request */
+  tci_buf body; /* a body that came later or in chunks */
   tcd_chunked chunked;
-  uint64_t body_left;   /* Content-Length framing */
-  tci_buf out;          /* the reply's head */
-  tc_text payload;      /* the reply's body */
-  size_t sent;          /* of out and payload together */
-  uint64_t charged;     /* this exchange's part of front->buffered */
+  uint64_t body_left; /* Content-Length framing */
+  tci_buf out;        /* the reply's head */
+  tc_text payload;    /* the reply's body */
+  size_t sent;        /* of out and payload together */
+  uint64_t charged;   /* this exchange's part of front->buffered */
   int64_t forwarded_us;
-  int resent;           /* went to the kitchen a second time */
+  int resent; /* went to the kitchen a second time */
   char peer[TCD_PEER_SIZE];
   tcd_head head;
 };
@@ -66,19 +66,19 @@ struct tcd_front {
   int epoll_fd;
   tcd_source listener, wake;
   char address[TCD_PEER_SIZE];
-  int accept_ready;            /* the backlog may hold more */
-  int64_t accept_after_us;     /* out of descriptors: not before */
+  int accept_ready;        /* the backlog may hold more */
+  int64_t accept_after_us; /* out of descriptors: not before */
   tcd_deadline_class due[TCD_DUE_CLASSES];
-  tcd_conn *conns;             /* all */
+  tcd_conn *conns; /* all */
   size_t conn_count;
-  tcd_exchange *live;          /* all that are not spare */
+  tcd_exchange *live; /* all that are not spare */
   tcd_exchange *spare_exchanges;
   size_t spare_exchange_count;
   char *spare_inputs[TCD_SPARES_MAX];
   size_t spare_input_count;
-  tcd_source *closed;          /* freed at the end of the turn */
+  tcd_source *closed; /* freed at the end of the turn */
   tcd_pool *pool;
-  int64_t date_second;         /* of date */
+  int64_t date_second; /* of date */
   char date[32];
   int stop_seen;
   int64_t stop_due_us;
@@ -97,9 +97,9 @@ void tcd_count(atomic_uint_fast64_t *counter, int64_t by);
 
 /* flight.c: exchanges. */
 tcd_exchange *tcd_exchange_take(tcd_front *front, tcd_conn *conn, const char *peer); /* NULL: out of memory */
-void tcd_exchange_drop(tcd_exchange *exchange);                                       /* takes NULL */
-void tcd_exchange_charge(tcd_exchange *exchange, uint64_t bytes);                     /* sets its part of buffered_bytes */
-void tcd_exchange_complete(tcd_exchange *exchange);                                   /* any thread: the reply is filled */
+void tcd_exchange_drop(tcd_exchange *exchange);                                      /* takes NULL */
+void tcd_exchange_charge(tcd_exchange *exchange, uint64_t bytes);                    /* sets its part of buffered_bytes */
+void tcd_exchange_complete(tcd_exchange *exchange);                                  /* any thread: the reply is filled */
 /* Fills the reply with one of the front's own refusals (a 503 says when to come again); refuse also completes it. */
 void tcd_exchange_fill_refusal(tcd_exchange *exchange, int status, const char *message, int close);
 void tcd_exchange_refuse(tcd_exchange *exchange, int status, const char *message, int close);
@@ -107,19 +107,20 @@ int tcd_input_take(tcd_front *front, tci_buf *in); /* 0 or TC_ENOMEM */
 void tcd_input_drop(tcd_front *front, tci_buf *in);
 
 /* answer.c: the bytes of a reply. */
-int tcd_answer_build(tcd_exchange *exchange, int close);          /* 0 or TC_ENOMEM, TC_ELIMIT: nothing was built */
+int tcd_answer_build(tcd_exchange *exchange, int close); /* 0 or TC_ENOMEM, TC_ELIMIT: nothing was built */
 enum { TCD_SENT_ALL, TCD_SENT_PART, TCD_SENT_FAILED };
 int tcd_answer_send(tcd_exchange *exchange, int fd);
 
 /* listen.c */
 int tcd_listen(tcd_front *front, char *error, size_t error_size); /* TC_OK, TC_EINVAL, TC_ESTORAGE */
-void tcd_listen_accept(tcd_front *front);                          /* a bounded burst */
+void tcd_listen_accept(tcd_front *front);                         /* a bounded burst */
 void tcd_listen_close(tcd_front *front);
 
 /* pool.c */
-void tcd_pool_stop(tcd_front *front); /* closes all connections; the exchanges stay in front->live */
+void tcd_pool_open(tcd_front *front);
+void tcd_pool_stop(tcd_front *front);                        /* closes all connections; the exchanges stay in front->live */
 int tcd_pool_push(tcd_front *front, tcd_exchange *exchange); /* 0, or -1: the queue is full */
-void tcd_pool_free(tcd_pool *pool);   /* takes NULL */
+void tcd_pool_free(tcd_pool *pool);                          /* takes NULL */
 void tcd_pool_expired(tcd_deadline *deadline);
 void tcd_pool_tick(tcd_front *front); /* gives up on what has waited too long */
 

@@ -6,7 +6,7 @@
 
 typedef struct tcd_response {
   int status;
-  int close;              /* the kitchen will close this connection */
+  int close; /* the kitchen will close this connection */
   uint64_t content_length;
 } tcd_response;
 

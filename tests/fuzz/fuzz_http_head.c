@@ -10,7 +10,9 @@
 
 #define HEAD_MAX (16u << 10)
 
-static int within(tc_text text, const char *from, const char *to) { return !text.ptr || (text.len == 1 && *text.ptr == '/') || (text.ptr >= from && text.ptr + text.len <= to); }
+static int within(tc_text text, const char *from, const char *to) {
+  return !text.ptr || (text.len == 1 && *text.ptr == '/') || (text.ptr >= from && text.ptr + text.len <= to);
+}
 
 static int printable(tc_text text) {
   for (size_t i = 0; i < text.len; i++) {
@@ -35,7 +37,8 @@ static void check_spans(const tcd_head *head, const char *data, size_t len) {
 
 static void check_reframed(const tcd_head *head, size_t len) {
   static tcd_head again;
-  tcd_request request = {.method = head->method, .target = head->target, .path = head->path, .query = head->query, .headers = head->headers, .header_count = head->header_count};
+  tcd_request request = {
+    .method = head->method, .target = head->target, .path = head->path, .query = head->query, .headers = head->headers, .header_count = head->header_count};
   tcd_fault fault;
   tci_buf out;
   tci_buf_init(&out, tcd_reframe_max(len));

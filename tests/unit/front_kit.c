@@ -161,6 +161,12 @@ tcd_front_stats front_stats(void) {
   return stats;
 }
 
+int64_t front_real_ms(void) {
+  struct timespec now;
+  ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 void front_nap(void) {
   struct timespec ms = {0, 1000000};
   (void)nanosleep(&ms, NULL);
@@ -219,7 +225,7 @@ int client_status(int fd) {
 int client_ended(int fd) {
   char byte;
   readable(fd);
-  return recv(fd, &byte, 1, 0) <= 0;
+  return recv(fd, &byte, 1, 0) == 0;
 }
 
 int client_silent(int fd) {

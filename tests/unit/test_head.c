@@ -122,7 +122,9 @@ static const struct {
   {"Host: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400},
   {"Host: h\r\nTransfer-Encoding: gzip, chunked\r\n", 501},
   {"Host: h\r\nTransfer-Encoding: identity\r\n", 501},
-  {"Host: h\r\nTransfer-Encoding: \x0b" "chunked\r\n", 400},
+  {"Host: h\r\nTransfer-Encoding: \x0b"
+   "chunked\r\n",
+   400},
   {"Host: h\r\nTransfer-Encoding:\r\n", 501},
   {"Host: h\r\nExpect: 100-Continue\r\n", 0},
   {"Host: h\r\nExpect: 200-ok\r\n", 417},
@@ -237,8 +239,14 @@ END_TEST
 static void reframed(const char *text, const char *body, const char *expected) {
   tci_buf out;
   ck_assert_int_eq(parse(text, strlen(text)), 0);
-  tcd_request request = {.method = head.method, .target = head.target, .path = head.path, .query = head.query, .version_minor = head.version_minor,
-    .headers = head.headers, .header_count = head.header_count, .body = {body, strlen(body)}};
+  tcd_request request = {.method = head.method,
+                         .target = head.target,
+                         .path = head.path,
+                         .query = head.query,
+                         .version_minor = head.version_minor,
+                         .headers = head.headers,
+                         .header_count = head.header_count,
+                         .body = {body, strlen(body)}};
   tci_buf_init(&out, tcd_reframe_max(strlen(text)));
   ck_assert_int_eq(tcd_reframe(&request, &out), 0);
   ck_assert_str_eq(out.data, expected);
@@ -246,9 +254,10 @@ static void reframed(const char *text, const char *body, const char *expected) {
 }
 
 START_TEST(reframes) {
-  reframed("POST http://in/\xF0\x9F\x94\xA5/a?b=\xC3\xA9 HTTP/1.1\r\nX-Own: 1\r\nHost: out\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n"
+  reframed("POST http://in/\xF0\x9F\x94\xA5/a?b=\xC3\xA9 HTTP/1.1\r\nX-Own: 1\r\nHost: out\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\nExpect: "
+           "100-continue\r\n"
            "Keep-Alive: 5\r\nTE: trailers\r\nTrailer: T\r\nUpgrade: websocket\r\nProxy-Authorization: x\r\nContent-Type: application/json\r\n\r\n",
-    "abc", "POST /%F0%9F%94%A5/a?b=%C3%A9 HTTP/1.1\r\nContent-Length: 3\r\nHost: in\r\nContent-Type: application/json\r\nX-Own: 1\r\n\r\n");
+           "abc", "POST /%F0%9F%94%A5/a?b=%C3%A9 HTTP/1.1\r\nContent-Length: 3\r\nHost: in\r\nContent-Type: application/json\r\nX-Own: 1\r\n\r\n");
   reframed("HEAD / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", "", "GET / HTTP/1.1\r\nContent-Length: 0\r\nHost: localhost\r\n\r\n");
 }
 END_TEST
