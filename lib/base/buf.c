@@ -1,6 +1,7 @@
 #include "buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@ char *tci_buf_room(tci_buf *buf, size_t len) {
   size_t need = buf->len + len + 1;
   if (need > buf->cap) {
     size_t cap = buf->cap ? buf->cap : 64;
-    while (cap < need) cap = cap > need / 2 ? need : cap * 2;
+    while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2; /* doubling: many small appends stay linear */
+    if (cap - 1 > buf->max) cap = buf->max + 1;
     char *grown = tci_realloc(buf->data, cap);
     if (!grown) {
       buf->err = TC_ENOMEM;

@@ -96,16 +96,21 @@ static tcd_exchange *pop(tcd_pool *pool) {
 
 /* An idle connection may be closed by the kitchen just when we write to it. What is safe to say twice is said again on a new one; a POST whose bytes are on the
  * way may have been done, and only the client, with its key, may repeat it (RFC 9110 9.2.2). */
+static int may_have_acted(const oven *failed) {
+  tc_text method = failed->exchange->request.method;
+  return failed->sent && !tcd_text_is(method, "GET") && !tcd_text_is(method, "HEAD");
+}
+
 static int may_repeat(const oven *failed) {
-  const tcd_exchange *exchange = failed->exchange;
-  if (exchange->resent || failed->in.len || failed->state == BODY) return 0;
-  return !failed->sent || tcd_text_is(exchange->request.method, "GET") || tcd_text_is(exchange->request.method, "HEAD");
+  return !failed->exchange->resent && !failed->in.len && failed->state != BODY && !may_have_acted(failed);
 }
 
 static void fail(oven *failed, const char *message) {
   tcd_pool *pool = failed->pool;
   tcd_exchange *exchange = failed->exchange;
   int repeat = exchange && may_repeat(failed);
+  /* Whatever went wrong here, to the client of a batch only this matters. */
+  if (exchange && may_have_acted(failed)) message = "outcome unknown, retry with the same keys";
   failed->exchange = NULL;
   close_oven(failed);
   if (repeat) {

@@ -91,6 +91,20 @@ START_TEST(the_front_can_be_dropped) {
 }
 END_TEST
 
+START_TEST(many_small_appends_do_not_move_it_each_time) {
+  tci_buf buf;
+  int moves = 0;
+  tci_buf_init(&buf, 1 << 20);
+  for (size_t i = 0, cap = 0; i < 1 << 20; i++) {
+    ck_assert_int_eq(tci_buf_append(&buf, "x", 1), 0);
+    moves += buf.cap != cap;
+    cap = buf.cap;
+  }
+  ck_assert_int_le(moves, 16);
+  tci_buf_free(&buf);
+}
+END_TEST
+
 START_TEST(memory_of_no_size_is_memory) {
   char *nothing = tci_alloc(0);
   ck_assert_ptr_nonnull(nothing);
@@ -113,6 +127,7 @@ int main(void) {
   tcase_add_test(tests, a_length_near_the_end_of_the_world_is_refused);
   tcase_add_test(tests, room_is_asked_for_and_then_told);
   tcase_add_test(tests, the_front_can_be_dropped);
+  tcase_add_test(tests, many_small_appends_do_not_move_it_each_time);
   tcase_add_test(tests, memory_of_no_size_is_memory);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

@@ -201,7 +201,9 @@ START_TEST(only_what_is_safe_is_sent_again) {
   ck_assert_int_eq(atomic_load(&dishes), 2);
   atomic_store(&flaky, 0);
   client_send(fd, "POST /k/flaky HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1");
-  ck_assert_int_eq(client_status(fd), 503);
+  const char *answer = client_read(fd, 0);
+  ck_assert_int_eq(strncmp(answer, "HTTP/1.1 503 ", 13), 0);
+  ck_assert_ptr_nonnull(strstr(answer, "outcome unknown")); /* it may have been done */
   ck_assert_int_eq(atomic_load(&dishes), 3);
   end();
 }
