@@ -35,4 +35,26 @@ void derive_all(const tc_storage_ops *ops, tc_storage *storage, int64_t *index_s
 int64_t count_all(const tc_storage_ops *ops, tc_storage *storage, uint32_t kind, const char *room);
 int run_suite(Suite *suite); /* main's exit code */
 
+/* ---- the storage under test: opened and closed around each test ---- */
+
+extern const tc_storage_ops *ops;
+extern tc_storage *storage;
+extern int64_t index_seq;
+
+/* Rows copied out of the storage. */
+typedef struct row_list {
+  tc_record *at;
+  size_t count, cap;
+} row_list;
+
+int append_items(const tc_storage_ops *with, tc_storage *to, tc_append *items, size_t n); /* under a batch id of their own */
+int keep_row(const tc_record *row, void *arg);                                            /* copies into a row_list */
+int stop_at_second(const tc_record *row, void *arg);                                      /* counts in an int, and stops at 2 */
+void free_rows(row_list *rows);
+void derive_some(const tc_storage_ops *with, tc_storage *to, int64_t *seq, size_t batch);
+void idle_all(int64_t now_us);
+tc_snapshot *snapshot_now(void); /* which has everything up to index_seq */
+void assert_same(const tc_record *a, const tc_record *b);
+void storage_lists_tests(TCase *all);
+
 #endif

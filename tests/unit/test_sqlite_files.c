@@ -1,10 +1,7 @@
 /* What holds of the SQLite backend's files: who may open them, what a failed open leaves behind, what a kill leaves, and when the derived file is begun anew. */
-#include <check.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,118 +10,7 @@
 #include <unistd.h>
 
 #include "base/siphash.h"
-#include "base/sys.h"
-#include "storage/schemes.h"
-
-#define NOON INT64_C(1705320000000000)
-
-static char directory[64], url[128], log_path[96], index_path[96];
-static _Thread_local char detail[512];
-
-static void keep_fail(int code, const char *format, ...) {
-  va_list args;
-  (void)code;
-  va_start(args, format);
-  (void)vsnprintf(detail, sizeof detail, *format ? format : "out of memory", args);
-  va_end(args);
-}
-
-static const tc_storage_env env = {
-  .size = sizeof(tc_storage_env),
-  .clock = {sizeof(tc_clock), tci_sys_wall_us, tci_sys_monotonic_us, NULL},
-  .random = {sizeof(tc_random), tci_sys_random, NULL},
-  .idempotency_ttl_s = 3600,
-  .fail = keep_fail,
-};
-static const tc_storage_ops *const ops = &tci_sqlite_ops;
-
-static void set_up(void) {
-  (void)snprintf(directory, sizeof directory, "/tmp/tc-files-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(directory));
-  (void)snprintf(log_path, sizeof log_path, "%s/tc.db", directory);
-  (void)snprintf(index_path, sizeof index_path, "%s/tc-index.db", directory);
-  (void)snprintf(url, sizeof url, "sqlite:%s", log_path);
-}
-
-/* The names in the directory, sorted, each with a space behind it. */
-static void list_files(char *out, size_t size) {
-  struct dirent **names = NULL;
-  int n = scandir(directory, &names, NULL, alphasort);
-  size_t len = 0;
-  ck_assert_int_ge(n, 0);
-  out[0] = '\0';
-  for (int i = 0; i < n; i++) {
-    if (strcmp(names[i]->d_name, ".") && strcmp(names[i]->d_name, "..")) len += (size_t)snprintf(out + len, size - len, "%s ", names[i]->d_name);
-    free(names[i]);
-  }
-  free(names);
-}
-
-static void assert_files(const char *expected) {
-  char found[512];
-  list_files(found, sizeof found);
-  ck_assert_str_eq(found, expected);
-}
-
-static void tear_down(void) {
-  char command[128];
-  (void)snprintf(command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq(system(command), 0);
-}
-
-static tc_storage *open_storage(tc_storage_state *state) {
-  tc_storage *storage = NULL;
-  ck_assert_msg(!ops->open(&storage, url, &env, state), "%s", detail);
-  return storage;
-}
-
-static int append_batch(tc_storage *storage, int64_t first, size_t n, const uint8_t batch_id[16], tc_append *items, tc_record *records) {
-  static char keys[64][32];
-  for (size_t i = 0; i < n; i++) {
-    (void)snprintf(keys[i], sizeof keys[i], "key-%lld", (long long)(first + (int64_t)i));
-    records[i] = (tc_record){.kind = TC_KIND_TIP, .amount = 5, .created_at_us = NOON + first};
-    records[i].text[TC_COL_ROOM] = (tc_text){"room", 4};
-    records[i].text[TC_COL_KEY] = (tc_text){keys[i], strlen(keys[i])};
-    items[i] = (tc_append){.record = &records[i], .result = 99};
-  }
-  return ops->append(storage, items, n, batch_id, NOON);
-}
-
-static int try_append(tc_storage *storage, int64_t first, size_t n) {
-  tc_append items[64];
-  tc_record records[64];
-  uint8_t batch_id[16];
-  ck_assert_int_eq(tci_sys_random(NULL, batch_id, sizeof batch_id), 0);
-  int code = append_batch(storage, first, n, batch_id, items, records);
-  if (!code) {
-    for (size_t i = 0; i < n; i++) ck_assert_int_eq(items[i].result, TC_OK);
-    for (size_t i = 0; i < n; i++) ck_assert_int_eq(records[i].seq, first + (int64_t)i);
-    for (size_t i = 0; i < n; i++) ck_assert_int_eq(records[i].id, first + (int64_t)i);
-  }
-  return code;
-}
-
-typedef struct derive_arg {
-  tc_storage *storage;
-  int code;
-} derive_arg;
-
-static int derive_row(const tc_record *row, void *arg) {
-  derive_arg *to = arg;
-  to->code = ops->derive(to->storage, row, 1);
-  return to->code;
-}
-
-static int64_t count_room(tc_storage *storage) {
-  tc_snapshot *snapshot = NULL;
-  tc_filter filter = {.kind = TC_KIND_TIP};
-  int64_t seq, count = -1;
-  filter.text[TC_COL_ROOM] = (tc_text){"room", 4};
-  ck_assert_msg(!ops->snapshot(storage, &snapshot, &seq), "%s", detail);
-  ck_assert_msg(!ops->count(snapshot, &filter, &count), "%s", detail);
-  ops->snapshot_end(snapshot);
-  return count;
-}
+#include "sqlite_kit.h"
 
 /* A storage with 40 events, all of them indexed; closed. */
 static void make_storage(void) {
@@ -152,13 +38,6 @@ static void reopen_and_count(int64_t index_seq) {
   ck_assert_int_eq(count_room(storage), 40);
   ck_assert_msg(!ops->check(storage), "%s", detail);
   ops->close(storage);
-}
-
-static void run_sql(const char *path, const char *sql) {
-  sqlite3 *db = NULL;
-  ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-  ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
-  ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
 }
 
 static void write_file(const char *path, off_t at, const void *bytes, size_t len) {
@@ -194,6 +73,27 @@ START_TEST(it_opens_again_where_it_was) {
   tc_storage_state state;
   tc_storage *storage = open_storage(&state);
   ck_assert_int_eq(try_append(storage, 41, 5), TC_OK); /* ids go on */
+  ops->close(storage);
+}
+END_TEST
+
+static int64_t existing_seq_of(tc_storage *storage, int64_t number) {
+  tc_append item;
+  tc_record record;
+  uint8_t batch_id[16] = {1};
+  ck_assert_int_eq(append_batch(storage, number, 1, batch_id, &item, &record), TC_OK);
+  return item.result == TC_EEXISTS ? item.existing_seq : 0;
+}
+
+START_TEST(keys_are_known_after_a_reopen) {
+  make_storage();
+  tc_storage_state state;
+  tc_storage *storage = open_storage(&state);
+  int32_t more = 1;
+  ck_assert_int_eq(existing_seq_of(storage, 7), 7); /* the filter is not filled yet */
+  while (more) ck_assert_msg(!ops->idle(storage, NOON, &more), "%s", detail);
+  for (int64_t i = 1; i <= 40; i++) ck_assert_int_eq(existing_seq_of(storage, i), i);
+  ck_assert_int_eq(existing_seq_of(storage, 41), 0);
   ops->close(storage);
 }
 END_TEST
@@ -248,13 +148,13 @@ END_TEST
 
 START_TEST(an_index_that_does_not_fit_is_begun_anew) {
   static const char *const changes[] = {
-    "UPDATE state SET cursor=41",                      /* newer than the log: the log is an older copy */
-    "UPDATE state SET cursor=39",                      /* its event is another */
-    "UPDATE state SET log_id=zeroblob(16)",            /* another log's */
+    "UPDATE state SET cursor=41",           /* newer than the log: the log is an older copy */
+    "UPDATE state SET cursor=39",           /* its event is another */
+    "UPDATE state SET log_id=zeroblob(16)", /* another log's */
     "UPDATE state SET fingerprint=x'00'",
     "DELETE FROM state",
-    "PRAGMA user_version=77",                          /* a newer release's */
-    "PRAGMA application_id=1",                         /* another program's */
+    "PRAGMA user_version=77",  /* a newer release's */
+    "PRAGMA application_id=1", /* another program's */
     "DROP TABLE state",
   };
   make_storage();
@@ -425,7 +325,10 @@ START_TEST(a_kill_loses_nothing_that_was_acknowledged) {
 END_TEST
 
 START_TEST(names_and_relative_paths) {
-  static const char *const names[][2] = {{"plain", "plain plain-index plain-lock "}, {".hidden", ".hidden .hidden-index .hidden-lock "}, {"a.b.c", "a.b-index.c a.b-lock.c a.b.c "}, {"q?x#%41.db", "q?x#%41-index.db q?x#%41-lock.db q?x#%41.db "}};
+  static const char *const names[][2] = {{"plain", "plain plain-index plain-lock "},
+                                         {".hidden", ".hidden .hidden-index .hidden-lock "},
+                                         {"a.b.c", "a.b-index.c a.b-lock.c a.b.c "},
+                                         {"q?x#%41.db", "q?x#%41-index.db q?x#%41-lock.db q?x#%41.db "}};
   tc_storage_state state;
   char here[256];
   ck_assert_ptr_nonnull(getcwd(here, sizeof here));
@@ -447,6 +350,7 @@ int main(void) {
   tcase_add_checked_fixture(files, set_up, tear_down);
   tcase_set_timeout(files, 60);
   tcase_add_test(files, it_opens_again_where_it_was);
+  tcase_add_test(files, keys_are_known_after_a_reopen);
   tcase_add_test(files, a_second_opener_is_refused);
   tcase_add_test(files, a_missing_index_is_begun_anew);
   tcase_add_test(files, an_older_index_goes_on);

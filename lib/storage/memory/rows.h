@@ -18,11 +18,11 @@ typedef struct tci_row_array {
 } tci_row_array;
 
 typedef struct tci_rows {
-  tci_row_array log;                   /* seq - 1; owns the rows */
+  tci_row_array log;                    /* seq - 1; owns the rows */
   tci_row_array kinds[TC_KIND_MAX + 1]; /* id - 1 */
-  tci_row_array listed;                /* by (createdAt, seq), ascending */
-  tci_row **buckets;                   /* by key */
-  size_t bucket_count;                 /* 0 or a power of two */
+  tci_row_array listed;                 /* by (createdAt, seq), ascending */
+  tci_row **buckets;                    /* by key */
+  size_t bucket_count;                  /* 0 or a power of two */
   tci_sipkey hash_key;
 } tci_rows;
 

@@ -81,7 +81,8 @@ static int check_pages(tc_storage *storage, tci_db *db, const char *sql, const c
 static int check_numbers(tc_storage *storage, tci_db *db) {
   sqlite3_stmt *stmt = NULL;
   int code = TC_OK;
-  int rc = sqlite3_prepare_v2(db->handle, "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0), (SELECT cursor FROM main.state) FROM log.events", -1, &stmt, NULL);
+  int rc = sqlite3_prepare_v2(db->handle, "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0), (SELECT cursor FROM main.state) FROM log.events", -1,
+                              &stmt, NULL);
   if (!rc) rc = sqlite3_step(stmt);
   if (rc != SQLITE_ROW) {
     code = tci_db_fail(db, rc, "check");
@@ -118,7 +119,7 @@ const tc_storage_ops tci_sqlite_ops = {
   .append_outcome = tci_log_append_outcome,
   .read_log = tci_read_log,
   .derive = tci_index_derive,
-  .idle = tci_keys_idle,
+  .idle = tci_index_idle,
   .snapshot = tci_snapshot_begin,
   .snapshot_end = tci_snapshot_end,
   .scan = tci_snapshot_scan,

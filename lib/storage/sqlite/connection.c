@@ -6,13 +6,13 @@
 
 static int code_of(int rc) {
   switch (rc & 0xff) {
-    case SQLITE_OK: return TC_OK;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED: return TC_EBUSY;
-    case SQLITE_NOMEM: return TC_ENOMEM;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return TC_ECORRUPT;
-    default: return TC_ESTORAGE;
+  case SQLITE_OK: return TC_OK;
+  case SQLITE_BUSY:
+  case SQLITE_LOCKED: return TC_EBUSY;
+  case SQLITE_NOMEM: return TC_ENOMEM;
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB: return TC_ECORRUPT;
+  default: return TC_ESTORAGE;
   }
 }
 
@@ -92,7 +92,8 @@ int tci_db_migrate(tci_db *db, const tci_migration *steps, size_t count) {
   int code = tci_db_pragma(db, "PRAGMA user_version", &version);
   if (code) return code;
   if (version > steps[count - 1].version) {
-    db->env->fail(TC_EVERSION, "cannot open %s: written by a newer release (schema %lld, this one knows %d)", db->path, (long long)version, steps[count - 1].version);
+    db->env->fail(TC_EVERSION, "cannot open %s: written by a newer release (schema %lld, this one knows %d)", db->path, (long long)version,
+                  steps[count - 1].version);
     return TC_EVERSION;
   }
   for (size_t i = 0; i < count && !code; i++)

@@ -1,4 +1,4 @@
-/* derive.c - a batch of events into the index: its entries, sorted, are a run. */
+/* derive.c - what the indexer thread does: a batch of events into the index, where its entries, sorted, are a run; and a slice of tidying up. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -13,6 +13,30 @@ typedef struct new_entries {
 } new_entries;
 
 static int by_entry(const void *a, const void *b) { return tci_entry_compare(a, b); }
+
+#define BUCKETS 4096 /* by the leading 12 bits of h */
+
+static size_t bucket_of(const tci_entry *entry) { return (size_t)(((uint64_t)entry->h ^ UINT64_C(1) << 63) >> 52); }
+
+/* h is a hash, so one distribution by its leading bits leaves a few entries a bucket, or one list, to compare. */
+static int sort(new_entries *entries) {
+  size_t *starts = tci_array(BUCKETS + 1, sizeof *starts);
+  tci_entry *sorted = tci_alloc(entries->count * sizeof *sorted);
+  if (!starts || !sorted) {
+    tci_free(starts);
+    tci_free(sorted);
+    return TC_ENOMEM;
+  }
+  for (size_t i = 0; i < entries->count; i++) starts[bucket_of(&entries->at[i]) + 1]++;
+  for (size_t i = 0; i < BUCKETS; i++) starts[i + 1] += starts[i];
+  for (size_t i = 0; i < entries->count; i++) sorted[starts[bucket_of(&entries->at[i])]++] = entries->at[i];
+  /* Each start has moved on to its bucket's end. */
+  for (size_t i = 0, from = 0; i < BUCKETS; from = starts[i++]) qsort(sorted + from, starts[i] - from, sizeof *sorted, by_entry);
+  tci_free(starts);
+  tci_free(entries->at);
+  entries->at = sorted;
+  return TC_OK;
+}
 
 static int collect(new_entries *entries, const tci_sipkey *key, const tc_record *rows, size_t n) {
   entries->at = n > SIZE_MAX / TCI_LISTS_MAX / sizeof *entries->at ? NULL : tci_alloc(n * TCI_LISTS_MAX * sizeof *entries->at);
@@ -29,8 +53,7 @@ static int collect(new_entries *entries, const tci_sipkey *key, const tc_record 
     }
     if (row->created_at_us > entries->newest_us) entries->newest_us = row->created_at_us;
   }
-  qsort(entries->at, entries->count, sizeof *entries->at, by_entry);
-  return TC_OK;
+  return sort(entries);
 }
 
 static int put_run(tc_storage *storage, const new_entries *entries) {
@@ -54,19 +77,26 @@ static int put_cursor(tci_db *index, int64_t seq, const uint8_t fingerprint[TCI_
   return rc ? rc : tci_db_run(index, TCI_INDEX_CURSOR);
 }
 
+/* Ends the transaction that rc speaks of. */
+static int end(tc_storage *storage, int rc, const char *doing) {
+  tci_db *index = &storage->index;
+  if (!rc) rc = tci_db_commit(index, TCI_INDEX_COMMIT);
+  if (!rc) return TC_OK;
+  int code = tci_index_fail(storage, index, rc, doing);
+  tci_db_rollback(index);
+  /* Should this fail as well, nothing is merged until the next open: slower, and as right. */
+  (void)tci_merge_reset(storage);
+  return code;
+}
+
 static int commit_batch(tc_storage *storage, const new_entries *entries, int64_t last_seq, const uint8_t fingerprint[TCI_HASH_BYTES]) {
   tci_db *index = &storage->index;
   int rc = tci_db_run(index, TCI_INDEX_BEGIN);
-  if (!rc) rc = put_run(storage, entries);
+  if (rc) return tci_index_fail(storage, index, rc, "index events in");
+  rc = put_run(storage, entries);
   if (!rc) rc = tci_merge_some(storage, entries->count);
   if (!rc) rc = put_cursor(index, last_seq, fingerprint, entries->newest_us);
-  if (!rc) rc = tci_db_commit(index, TCI_INDEX_COMMIT);
-  if (!rc) return TC_OK;
-  int code = tci_index_fail(storage, index, rc, "index events in");
-  tci_db_rollback(index);
-  /* Fails as the batch did; the next one then fails again, or finds nothing to merge with until the next open. Nothing of it is visible either way. */
-  (void)tci_merge_reset(storage);
-  return code;
+  return end(storage, rc, "index events in");
 }
 
 int tci_index_derive(tc_storage *storage, const tc_record *rows, size_t n) {
@@ -93,4 +123,21 @@ out:
   tci_free(entries.at);
   tci_free(entries.keys);
   return code;
+}
+
+static int merge_slice(tc_storage *storage, int32_t *more) {
+  tci_db *index = &storage->index;
+  int rc = tci_db_run(index, TCI_INDEX_BEGIN);
+  if (rc) return tci_index_fail(storage, index, rc, "merge runs in");
+  rc = tci_merge_idle(storage, more);
+  return end(storage, rc, "merge runs in");
+}
+
+int tci_index_idle(tc_storage *storage, int64_t now_us, int32_t *more) {
+  int32_t found_more = 1;
+  int code = storage->filled ? merge_slice(storage, &found_more) : tci_keys_fill(storage, now_us);
+  if (code) return code;
+  tci_keyfilter_expire(&storage->filter, tci_keys_expired_before(storage, now_us));
+  *more = found_more;
+  return TC_OK;
 }

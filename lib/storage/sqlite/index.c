@@ -4,8 +4,8 @@
  * - Everything that can be asked for is a list: all of a kind, by one column, by room and another, and (of one event each) by id and by key. An entry says "event
  *   seq is in list L at createdAt": four numbers. A list is named by 127 bits of keyed hash over kind, columns and values, so that entries are short and of one size whatever
  *   the ids look like. The key is the log's random id: two lists with one name are as likely as a broken disk (2^-67 at a billion lists), and nobody can look for them.
- * - Entries are not rows of a B-tree. Each batch would touch a page for nearly every entry (100,000 senders, and nobody tips twice in the same room), and a page
- *   costs 10 to 20 us with its WAL and checkpoint: 28,000 events/s at a million and falling. They are sorted runs instead (runs.h), as in a log-structured merge tree:
+ * - Entries are not rows of a B-tree. Each batch would touch a page for nearly every entry (100,000 senders, and nobody tips twice in the same room), and pages
+ *   cost their WAL and checkpoint: 28,000 events/s at a million and falling. They are sorted runs instead (runs.h), as in a log-structured merge tree:
  *   a batch appends one, runs of a size are merged (merge.c), and 126 entries share a page, an insert and a fence.
  * - A list's length needs no counter: a run is an array, so it is the distance of two positions, summed over the runs. Back-dated events need no care at all.
  * - A list is read newest first from all runs at once (scan.c). There are some ten of them, so the cost follows the page and not the history.
@@ -21,7 +21,8 @@
 
 static const tci_migration migrations[] = {
   {1, "PRAGMA application_id=0x54634978;"
-      "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one=1), log_id BLOB NOT NULL, cursor INTEGER NOT NULL, fingerprint BLOB NOT NULL, newest_at INTEGER NOT NULL);"
+      "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one=1), log_id BLOB NOT NULL, cursor INTEGER NOT NULL, fingerprint BLOB NOT NULL, newest_at INTEGER "
+      "NOT NULL);"
       "CREATE TABLE runs(run INTEGER PRIMARY KEY, state INTEGER NOT NULL, entries INTEGER NOT NULL);"
       "CREATE TABLE fences(run INTEGER, h INTEGER, g INTEGER, created_at INTEGER, seq INTEGER, chunk INTEGER NOT NULL, pos INTEGER NOT NULL,"
       " PRIMARY KEY(run, h, g, created_at, seq)) WITHOUT ROWID;"
@@ -93,7 +94,8 @@ out:
 
 static int set_up(tc_storage *storage) {
   /* NORMAL: a power cut may take the last batches, never the file; the cursor then stands further back. */
-  return tci_db_exec(&storage->index, "PRAGMA synchronous=NORMAL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-16384", "set up");
+  return tci_db_exec(&storage->index, "PRAGMA synchronous=NORMAL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-16384",
+                     "set up");
 }
 
 /* *usable: the file that lies there belongs to this log and is of our version; it is open then. Errors: only what beginning anew would not cure. */

@@ -12,7 +12,7 @@
 
 #define TCI_KEYFILTER_BYTES (1u << 20)    /* of one generation */
 #define TCI_KEYFILTER_KEYS (512u * 1024u) /* 16 bits a key, 8 of them set: about one false hit in a thousand */
-#define TCI_KEYFILTER_GENERATIONS 64   /* 64 MiB, 33 million live keys */
+#define TCI_KEYFILTER_GENERATIONS 64      /* 64 MiB, 33 million live keys */
 
 typedef struct tci_keyfilter_generation {
   uint64_t *bits;
@@ -33,7 +33,7 @@ int tci_keyfilter_init(tci_keyfilter *filter); /* 0 or errno. Empty and not comp
 void tci_keyfilter_close(tci_keyfilter *filter);
 void tci_keyfilter_add(tci_keyfilter *filter, const uint64_t *hashes, size_t n, int64_t youngest_us);
 void tci_keyfilter_completed(tci_keyfilter *filter);
-int tci_keyfilter_may_have(tci_keyfilter *filter, uint64_t hash);            /* 0: certainly not */
+int tci_keyfilter_may_have(tci_keyfilter *filter, uint64_t hash);    /* 0: certainly not */
 void tci_keyfilter_expire(tci_keyfilter *filter, int64_t before_us); /* drops the generations whose youngest key is older */
 
 #endif

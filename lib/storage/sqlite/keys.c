@@ -13,6 +13,8 @@ int64_t tci_keys_expired_before(const tc_storage *storage, int64_t now_us) {
 static int find_in_run(tci_db *db, int64_t run, tci_list_name list, tci_entry *newest) {
   tci_entry end = {list.h, list.g, INT64_MAX, INT64_MAX};
   tci_run_cursor cursor;
+  cursor.run = 0;
+  cursor.count = 0; /* no need to clear its 4 kB */
   int found = 0;
   int rc = tci_run_seek_before(db, &cursor, run, &end, &found);
   if (rc || !found) return rc;
@@ -66,38 +68,17 @@ static int fill_slice(tc_storage *storage, tci_run_cursor *cursors, uint64_t *ha
   }
   if (rc) return rc;
   tci_keyfilter_add(&storage->filter, hashes, n, now_us > storage->newest_us ? now_us : storage->newest_us); /* never too old */
-  storage->fill_after = after; /* the last one goes in again: no harm */
+  storage->fill_after = after;                                                                               /* the last one goes in again: no harm */
   storage->filled = !least;
   if (storage->filled) tci_keyfilter_completed(&storage->filter);
   return SQLITE_OK;
 }
 
-static int fill(tc_storage *storage, int64_t now_us) {
+int tci_keys_fill(tc_storage *storage, int64_t now_us) {
   tci_run_cursor *cursors = tci_array(storage->runs.count, sizeof *cursors);
   uint64_t *hashes = tci_array(FILL_KEYS, sizeof *hashes);
   int rc = cursors && hashes ? fill_slice(storage, cursors, hashes, now_us) : SQLITE_NOMEM;
   tci_free(cursors);
   tci_free(hashes);
   return rc ? tci_index_fail(storage, &storage->index, rc, "read the keys of") : TC_OK;
-}
-
-static int tidy(tc_storage *storage, int32_t *more) {
-  tci_db *index = &storage->index;
-  int rc = tci_db_run(index, TCI_INDEX_BEGIN);
-  if (!rc) rc = tci_merge_idle(storage, more);
-  if (!rc) rc = tci_db_commit(index, TCI_INDEX_COMMIT);
-  if (!rc) return TC_OK;
-  int code = tci_index_fail(storage, index, rc, "merge the runs of");
-  tci_db_rollback(index);
-  (void)tci_merge_reset(storage); /* as in derive.c */
-  return code;
-}
-
-int tci_keys_idle(tc_storage *storage, int64_t now_us, int32_t *more) {
-  int32_t found_more = 1;
-  int code = storage->filled ? tidy(storage, &found_more) : fill(storage, now_us);
-  if (code) return code;
-  tci_keyfilter_expire(&storage->filter, tci_keys_expired_before(storage, now_us));
-  *more = found_more;
-  return TC_OK;
 }

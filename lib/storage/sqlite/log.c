@@ -25,7 +25,8 @@ enum { BEGIN = 0, COMMIT, INSERT, LAST, SETTLE };
 static const char *const statements[] = {
   [BEGIN] = "BEGIN IMMEDIATE", /* a deferred one could meet SQLITE_BUSY in the middle, where no busy handler helps */
   [COMMIT] = "COMMIT",
-  [INSERT] = "INSERT INTO events(seq, kind, id, created_at, amount, room, user, peer, body, target, metadata, \"key\", batch) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+  [INSERT] =
+    "INSERT INTO events(seq, kind, id, created_at, amount, room, user, peer, body, target, metadata, \"key\", batch) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
   [LAST] = "SELECT seq, created_at, batch FROM events ORDER BY seq DESC LIMIT 1",
   [SETTLE] = "INSERT OR REPLACE INTO meta(name, value) VALUES('settled', ?)",
 };

@@ -12,11 +12,11 @@
 #include "storage/sqlite/sqlite.h"
 
 #define LEVEL_FACTOR 4
-#define LEVEL_FIRST 1024   /* entries: what is smaller is of level 0 */
-#define QUIET TCI_LEVELS   /* the merge of quiet times */
-#define WORK_MIN 512       /* entries a batch at least */
-#define IDLE_WORK 65536    /* entries a slice: some 10 ms */
-#define SWEEP_MIN 16       /* chunks */
+#define LEVEL_FIRST 1024 /* entries: what is smaller is of level 0 */
+#define QUIET TCI_LEVELS /* the merge of quiet times */
+#define WORK_MIN 512     /* entries a batch at least */
+#define IDLE_WORK 65536  /* entries a slice: some 10 ms */
+#define SWEEP_MIN 16     /* chunks */
 #define IDLE_SWEEP 1024
 
 static int bind(sqlite3_stmt *stmt, const int64_t *values, int n) {
@@ -167,16 +167,23 @@ static int begin_quiet(tc_storage *storage) {
 
 /* ---- sweeping ---- */
 
-static int sweep(tci_db *index, int64_t chunks, int *found) {
+/* Removes about `chunks` of what is dead; *left = 1: not all. */
+static int sweep(tci_db *index, int64_t chunks, int *left) {
   sqlite3_stmt *stmt = index->stmts[TCI_INDEX_DEAD];
-  int rc = sqlite3_step(stmt);
-  *found = rc == SQLITE_ROW;
-  int64_t values[2] = {*found ? sqlite3_column_int64(stmt, 0) : 0, chunks};
-  (void)sqlite3_reset(stmt); /* repeats rc */
-  if (!*found) return rc == SQLITE_DONE ? SQLITE_OK : rc;
-  rc = run_with(index, TCI_INDEX_SWEEP_CHUNKS, values, 2);
-  if (!rc) rc = run_with(index, TCI_INDEX_SWEEP_FENCES, values, 2);
-  if (!rc && sqlite3_changes64(index->handle) < chunks) rc = run_with(index, TCI_INDEX_SWEEP_RUN, values, 1);
+  int rc = SQLITE_OK;
+  *left = 1;
+  while (!rc && chunks > 0 && *left) {
+    rc = sqlite3_step(stmt);
+    *left = rc == SQLITE_ROW;
+    int64_t values[2] = {*left ? sqlite3_column_int64(stmt, 0) : 0, chunks};
+    (void)sqlite3_reset(stmt); /* repeats rc */
+    if (!*left) return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    rc = run_with(index, TCI_INDEX_SWEEP_CHUNKS, values, 2);
+    if (!rc) rc = run_with(index, TCI_INDEX_SWEEP_FENCES, values, 2);
+    int64_t swept = sqlite3_changes64(index->handle);
+    if (!rc && swept < chunks) rc = run_with(index, TCI_INDEX_SWEEP_RUN, values, 1);
+    chunks -= swept + 1;
+  }
   return rc;
 }
 

@@ -79,6 +79,7 @@ static int load_at_fence(tci_db *db, tci_run_cursor *cursor, size_t statement, c
   if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
   if (!*found) return SQLITE_OK;
   cursor->position = position;
+  cursor->count = 0; /* should the load fail, the cursor holds no chunk */
   return load_chunk(db, cursor, chunk);
 }
 
@@ -103,12 +104,20 @@ static int cross_forward(tci_db *db, tci_run_cursor *cursor) {
   return rc;
 }
 
-int tci_run_seek(tci_db *db, tci_run_cursor *cursor, int64_t run, const tci_entry *key) {
-  int found = 0;
+/* The chunk where key would stand; *found = 0: key is before all. A cursor that holds that chunk already is spared the two look-ups: runs never change. */
+static int load_floor(tci_db *db, tci_run_cursor *cursor, int64_t run, const tci_entry *key, int *found) {
+  *found =
+    cursor->run == run && cursor->count && tci_entry_compare(&cursor->chunk[0], key) <= 0 && tci_entry_compare(&cursor->chunk[cursor->count - 1], key) >= 0;
+  if (*found) return SQLITE_OK;
   cursor->run = run;
   cursor->position = 0;
   cursor->at = cursor->count = 0;
-  int rc = load_at_fence(db, cursor, TCI_RUNS_FLOOR, key, &found);
+  return load_at_fence(db, cursor, TCI_RUNS_FLOOR, key, found);
+}
+
+int tci_run_seek(tci_db *db, tci_run_cursor *cursor, int64_t run, const tci_entry *key) {
+  int found = 0;
+  int rc = load_floor(db, cursor, run, key, &found);
   if (!rc && !found) rc = load_at_fence(db, cursor, TCI_RUNS_AFTER, key, &found); /* before the first */
   if (rc || !found) return rc;
   cursor->at = lower_bound(cursor, key);
@@ -133,23 +142,19 @@ int tci_run_previous(tci_db *db, tci_run_cursor *cursor, int *found) {
 }
 
 int tci_run_seek_before(tci_db *db, tci_run_cursor *cursor, int64_t run, const tci_entry *key, int *found) {
-  cursor->run = run;
-  cursor->at = cursor->count = 0;
-  int rc = load_at_fence(db, cursor, TCI_RUNS_FLOOR, key, found);
+  int rc = load_floor(db, cursor, run, key, found);
   if (rc || !*found) return rc;
   cursor->at = lower_bound(cursor, key);
   return tci_run_previous(db, cursor, found);
 }
 
-int tci_run_count(tci_db *db, int64_t run, int64_t h, int64_t g, int64_t *out) {
+int tci_run_count(tci_db *db, tci_run_cursor *cursor, int64_t run, int64_t h, int64_t g, int64_t *out) {
   tci_entry low = {h, g, INT64_MIN, INT64_MIN}, high = {h, g, INT64_MAX, INT64_MAX};
-  tci_run_cursor cursor;
   *out = 0;
-  int rc = tci_run_seek(db, &cursor, run, &low);
-  if (rc || cursor.at == cursor.count) return rc;
-  int64_t first = cursor.position + (int64_t)cursor.at;
-  if (tci_entry_compare(&cursor.chunk[cursor.count - 1], &high) > 0) cursor.at = lower_bound(&cursor, &high); /* it ends in the same chunk: the usual case */
-  else rc = tci_run_seek(db, &cursor, run, &high);
-  if (!rc) *out = cursor.position + (int64_t)cursor.at - first;
+  int rc = tci_run_seek(db, cursor, run, &low);
+  if (rc || cursor->at == cursor->count) return rc;
+  int64_t first = cursor->position + (int64_t)cursor->at;
+  rc = tci_run_seek(db, cursor, run, &high);
+  if (!rc) *out = cursor->position + (int64_t)cursor->at - first;
   return rc;
 }

@@ -58,6 +58,7 @@ int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_se
   if (!code && !found) code = tci_index_fail(storage, &snapshot->reader->db, SQLITE_CORRUPT, "read the state of");
   rc = code ? SQLITE_OK : tci_runs_load(&snapshot->reader->db, &snapshot->runs);
   if (rc) code = tci_index_fail(storage, &snapshot->reader->db, rc, "read the runs of");
+  if (!code && !(snapshot->cursors = tci_array(snapshot->runs.count, sizeof *snapshot->cursors))) storage->env.fail(code = TC_ENOMEM, "");
   if (code) {
     tci_snapshot_end(snapshot);
     return code;
@@ -71,6 +72,7 @@ void tci_snapshot_end(tc_snapshot *snapshot) {
   if (!snapshot) return;
   tci_reader_give(snapshot->storage, snapshot->reader);
   tci_runs_free(&snapshot->runs);
+  tci_free(snapshot->cursors);
   tci_free(snapshot);
 }
 
@@ -79,7 +81,7 @@ static int list_length(tc_snapshot *snapshot, tci_list_name list, int64_t *out) 
   int64_t length = 0, part = 0;
   int rc = SQLITE_OK;
   for (size_t i = 0; i < snapshot->runs.count && !rc; i++) {
-    rc = tci_run_count(db, snapshot->runs.at[i].run, list.h, list.g, &part);
+    rc = tci_run_count(db, &snapshot->cursors[i], snapshot->runs.at[i].run, list.h, list.g, &part);
     length += part;
   }
   if (rc) return tci_index_fail(snapshot->storage, db, rc, "count in");
@@ -134,45 +136,44 @@ static int compare(tc_snapshot *snapshot, const tc_filter *filter, int64_t seq, 
   return tci_index_fail(snapshot->storage, db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "compare an event of");
 }
 
-/* Steps back in one run; at the list's end the run is done: count is 0 then. */
-static void settle_in_list(tci_run_cursor *cursor, tci_list_name list, int found) {
-  if (!found || cursor->chunk[cursor->at].h != list.h || cursor->chunk[cursor->at].g != list.g) cursor->count = 0;
-}
+static int is_in(const tci_run_cursor *cursor, tci_list_name list) { return cursor->chunk[cursor->at].h == list.h && cursor->chunk[cursor->at].g == list.g; }
 
-static int open_cursors(tc_snapshot *snapshot, tci_run_cursor *cursors, tci_list_name list, const tc_position *after) {
-  tci_db *db = &snapshot->reader->db;
+/* Cursors of those runs that have the list, at its newest entry after *after. Copies, so that a callback may ask this snapshot again. */
+static int open_cursors(tc_snapshot *snapshot, tci_list_name list, const tc_position *after, tci_run_cursor *cursors, size_t *count) {
   tci_entry key = {list.h, list.g, after ? after->created_at_us : INT64_MAX, after ? after->seq : INT64_MAX};
   int rc = SQLITE_OK, found = 0;
+  *count = 0;
   for (size_t i = 0; i < snapshot->runs.count && !rc; i++) {
-    rc = tci_run_seek_before(db, &cursors[i], snapshot->runs.at[i].run, &key, &found);
-    if (!rc) settle_in_list(&cursors[i], list, found);
+    tci_run_cursor *cursor = &snapshot->cursors[i];
+    rc = tci_run_seek_before(&snapshot->reader->db, cursor, snapshot->runs.at[i].run, &key, &found);
+    if (!rc && found && is_in(cursor, list)) cursors[(*count)++] = *cursor;
   }
   return rc;
 }
 
-static tci_run_cursor *newest_of(tci_run_cursor *cursors, size_t count) {
-  tci_run_cursor *newest = NULL;
-  for (size_t i = 0; i < count; i++) {
-    tci_run_cursor *cursor = &cursors[i];
-    if (cursor->count && (!newest || tci_entry_compare(&cursor->chunk[cursor->at], &newest->chunk[newest->at]) > 0)) newest = cursor;
+static size_t newest_of(const tci_run_cursor *cursors, size_t count) {
+  size_t newest = 0;
+  for (size_t i = 1; i < count; i++) {
+    if (tci_entry_compare(&cursors[i].chunk[cursors[i].at], &cursors[newest].chunk[cursors[newest].at]) > 0) newest = i;
   }
   return newest;
 }
 
 static int walk(tc_snapshot *snapshot, const tc_filter *filter, const choice *chosen, const tc_position *after, tc_position_fn position, void *arg) {
   tci_db *db = &snapshot->reader->db;
-  size_t runs = snapshot->runs.count;
-  tci_run_cursor *cursors = tci_alloc(runs * sizeof *cursors), *newest;
+  tci_run_cursor *cursors = tci_alloc(snapshot->runs.count * sizeof *cursors);
+  size_t count = 0;
   int code = TC_OK, stop = 0, found = 0;
-  int rc = cursors ? open_cursors(snapshot, cursors, chosen->list, after) : SQLITE_NOMEM;
-  while (!rc && !code && !stop && (newest = newest_of(cursors, runs))) {
-    tc_position at = {newest->chunk[newest->at].created_at_us, newest->chunk[newest->at].seq};
+  int rc = cursors ? open_cursors(snapshot, chosen->list, after, cursors, &count) : SQLITE_NOMEM;
+  while (!rc && count) {
+    size_t i = newest_of(cursors, count);
+    tc_position at = {cursors[i].chunk[cursors[i].at].created_at_us, cursors[i].chunk[cursors[i].at].seq};
     int matches = 1;
     if (!chosen->exact) code = compare(snapshot, filter, at.seq, &matches);
     if (!code && matches) stop = position(&at, arg);
     if (code || stop) break;
-    rc = tci_run_previous(db, newest, &found);
-    if (!rc) settle_in_list(newest, chosen->list, found);
+    rc = tci_run_previous(db, &cursors[i], &found);
+    if (!rc && !(found && is_in(&cursors[i], chosen->list))) cursors[i] = cursors[--count];
   }
   if (rc) code = tci_index_fail(snapshot->storage, db, rc, "scan");
   tci_free(cursors);

@@ -31,8 +31,8 @@ typedef struct tci_db {
   const tc_storage_env *env; /* borrowed */
   sqlite3_stmt **stmts;
   size_t stmt_count;
-  int wal_frames;            /* after the last commit, as SQLite's hook tells */
-  int checkpoint_frames;     /* 0: this connection never checkpoints */
+  int wal_frames;        /* after the last commit, as SQLite's hook tells */
+  int checkpoint_frames; /* 0: this connection never checkpoints */
 } tci_db;
 
 typedef struct tci_migration {
@@ -62,7 +62,7 @@ tc_text tci_column_text(sqlite3_stmt *stmt, int at);
 typedef struct tci_files {
   char *log, *index, *lock; /* absolute */
   int lock_fd;
-  int made_lock, made_log;  /* by this open: a failed one takes them away again */
+  int made_lock, made_log; /* by this open: a failed one takes them away again */
 } tci_files;
 
 enum { TCI_FILE_ABSENT = 0, TCI_FILE_OURS };
@@ -106,8 +106,8 @@ struct tc_storage {
 
   tci_db log; /* the writer thread's, with what follows */
   tci_log_end end;
-  tci_reader *key_reader;  /* its own, so that a rush of readers cannot hold up the writer */
-  tci_run_set key_runs;    /* as key_reader's transaction sees them */
+  tci_reader *key_reader; /* its own, so that a rush of readers cannot hold up the writer */
+  tci_run_set key_runs;   /* as key_reader's transaction sees them */
 
   tci_db index; /* the indexer thread's, with what follows */
   int64_t index_seq;
@@ -126,6 +126,7 @@ struct tc_snapshot {
   tc_storage *storage;
   tci_reader *reader;
   tci_run_set runs;
+  tci_run_cursor *cursors; /* one a run: a count and a scan of the same list read its chunks once */
 };
 
 /* ---- log.c ---- */
@@ -142,8 +143,18 @@ int tci_record_fingerprint(const tc_record *record, uint8_t out[TCI_HASH_BYTES])
 
 /* ---- index.c ---- */
 enum {
-  TCI_INDEX_BEGIN = TCI_RUNS_STATEMENTS, TCI_INDEX_COMMIT, TCI_INDEX_CURSOR, TCI_INDEX_ADD_RUN, TCI_INDEX_SET_RUN, TCI_INDEX_ADD_CHUNK, TCI_INDEX_ADD_FENCE,
-  TCI_INDEX_DEAD, TCI_INDEX_SWEEP_CHUNKS, TCI_INDEX_SWEEP_FENCES, TCI_INDEX_SWEEP_RUN, TCI_INDEX_STATEMENTS
+  TCI_INDEX_BEGIN = TCI_RUNS_STATEMENTS,
+  TCI_INDEX_COMMIT,
+  TCI_INDEX_CURSOR,
+  TCI_INDEX_ADD_RUN,
+  TCI_INDEX_SET_RUN,
+  TCI_INDEX_ADD_CHUNK,
+  TCI_INDEX_ADD_FENCE,
+  TCI_INDEX_DEAD,
+  TCI_INDEX_SWEEP_CHUNKS,
+  TCI_INDEX_SWEEP_FENCES,
+  TCI_INDEX_SWEEP_RUN,
+  TCI_INDEX_STATEMENTS
 };
 int tci_index_open(tc_storage *storage); /* opens or begins anew; needs the log open */
 /* tci_db_fail for the derived file: remembers damage. */
@@ -151,6 +162,7 @@ int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *do
 
 /* ---- derive.c ---- */
 int tci_index_derive(tc_storage *storage, const tc_record *rows, size_t n);
+int tci_index_idle(tc_storage *storage, int64_t now_us, int32_t *more);
 
 /* ---- merge.c: writing runs, and merging them. Indexer thread, inside a transaction of the index; all return SQLite's rc ---- */
 #define TCI_MERGE_INPUTS 16
@@ -202,7 +214,8 @@ tci_list_name tci_list_of_id(const tci_sipkey *key, uint32_t kind, int64_t id);
 int tci_keys_find(tc_storage *storage, const tc_record *record, int64_t *seq);
 void tci_keys_find_end(tc_storage *storage);
 int64_t tci_keys_expired_before(const tc_storage *storage, int64_t now_us); /* keys of events created then or earlier count no more */
-int tci_keys_idle(tc_storage *storage, int64_t now_us, int32_t *more);
+/* One slice of filling the filter with the keys that the index held at open. Indexer thread. */
+int tci_keys_fill(tc_storage *storage, int64_t now_us);
 
 /* ---- readers.c ---- */
 enum { TCI_READ_BEGIN = TCI_RUNS_STATEMENTS, TCI_READ_COMMIT, TCI_READ_CURSOR, TCI_READ_LOG, TCI_READ_EVENT, TCI_READ_STATEMENTS };
