@@ -117,7 +117,7 @@ static int begin_body(tcd_conn *conn, size_t head_len) {
   }
   /* Nothing of a chunked body's size is known but that it may be as large as the limit; it is counted as it grows. */
   if (over_buffered(conn, length ? length : 1)) return 0;
-  tci_buf_init(&exchange->body, limit);
+  tci_buf_init(&exchange->body, head->chunked ? limit : length);
   conn->state = TCD_CONN_BODY;
   tcd_conn_start(conn, TCD_DUE_BODY);
   if (!have && say_continue(conn)) return 0;
