@@ -1,7 +1,9 @@
-/* bench_bare.c - see bench_bare.h. Schema: the product's own, since it made the files; statements, pragmas and batch sizes: those of lib/storage/sqlite (log.c,
- * index.c, derive.c). bench_ingest compares the rows of every table afterwards, so that this program cannot fall behind what the product does.
- * What is left out is all that is not SQLite's: queue, validation, key check, hashing of texts, tail, callbacks. One thread makes the tips and commits them, the
- * other one sorts them and fills the index; they share one array.
+/* bench_bare.c - see bench_bare.h. The log's schema is the product's own, since it made the file; pragmas and batch sizes are those of lib/storage/sqlite and
+ * lib/engine. The index is the plain way to hold what the product holds: every entry (all, by room, sender, recipient, room and sender, room and recipient,
+ * each with its length; id; key) is a row of a WITHOUT ROWID table, sorted before it goes in. bench_ingest compares the number of entries on both sides, so
+ * that this program cannot fall behind what the product does. How the product stores its entries is its own affair: that is the point of comparing.
+ * What is left out is all that is not SQLite's: queue, validation, key check, hashing of texts, tail, callbacks. One thread makes the tips and commits them,
+ * the other one sorts them and fills the index; they share one array.
  */
 #include "bench_bare.h"
 
@@ -12,11 +14,17 @@
 #include <string.h>
 #include <time.h>
 
-enum { LISTS = 6, KIND = 1 };
+enum { LISTS = 6, LISTS_NARROW = 3, KIND = 1 };
 enum { BEGIN = 0, COMMIT, EVENT, LOG_STATEMENTS };
 enum { LIST = 2, LIST_TOP, ID, KEY, CURSOR, INDEX_STATEMENTS };
 
-/* The list's new head takes over its count: the product keeps no other counters. */
+#define INDEX_SCHEMA                                                                                                                                 \
+  "CREATE TABLE state(one INTEGER PRIMARY KEY, cursor INTEGER, fingerprint BLOB, newest_at INTEGER); INSERT INTO state VALUES(1, 0, x'', 0);"        \
+  "CREATE TABLE lists(h INTEGER, g INTEGER, created_at INTEGER, seq INTEGER, n INTEGER NOT NULL, PRIMARY KEY(h, g, created_at, seq)) WITHOUT ROWID;" \
+  "CREATE TABLE ids(kind INTEGER, id INTEGER, seq INTEGER NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;"                                           \
+  "CREATE TABLE keys(hash INTEGER, seq INTEGER, PRIMARY KEY(hash, seq)) WITHOUT ROWID;"
+
+/* The list's new head takes over its length: cheaper than a table of counters. */
 #define INSERT_TOP                                                     \
   "INSERT INTO lists(h, g, created_at, seq, n) VALUES(?1, ?2, ?3, ?4," \
   " ?5 + coalesce((SELECT n FROM lists WHERE h=?1 AND g=?2 ORDER BY created_at DESC, seq DESC LIMIT 1), 0))"
@@ -35,9 +43,10 @@ static const char *const index_sql[INDEX_STATEMENTS] = {
   [KEY] = "INSERT INTO keys(hash, seq) VALUES(?, ?)",
   [CURSOR] = "UPDATE state SET cursor=?, fingerprint=?, newest_at=?",
 };
-static const char log_pragmas[] = "PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=4096";
-static const char index_pragmas[] =
-  "PRAGMA synchronous=NORMAL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=16384";
+static const char log_pragmas[] =
+  "PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=4096";
+static const char index_pragmas[] = "PRAGMA synchronous=NORMAL; PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=134217728; PRAGMA cache_size=-65536; PRAGMA "
+                                    "wal_autocheckpoint=16384;" INDEX_SCHEMA;
 
 typedef struct row {
   bench_tip tip;
@@ -74,13 +83,14 @@ static void check(const file *f, int rc) {
   if (rc != SQLITE_OK && rc != SQLITE_DONE && rc != SQLITE_ROW) bench_die("bare: %s", sqlite3_errmsg(f->handle));
 }
 
-static void open_file(file *f, const bench_bare *bare, const char *suffix, const char *pragmas, const char *const *sql, int count) {
+static void open_file(file *f, const bench_bare *bare, const char *suffix, const char *set_up, const char *const *sql, int count) {
   char name[64];
   snprintf(name, sizeof name, "%s%s.db", bare->name, suffix);
   char *path = bench_path(bare->args, name);
-  check(f, sqlite3_open_v2(path, &f->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
-  check(f, sqlite3_exec(f->handle, pragmas, NULL, NULL, NULL));
-  for (f->count = 0; f->count < count; f->count++) check(f, sqlite3_prepare_v3(f->handle, sql[f->count], -1, SQLITE_PREPARE_PERSISTENT, &f->stmts[f->count], NULL));
+  check(f, sqlite3_open_v2(path, &f->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
+  check(f, sqlite3_exec(f->handle, set_up, NULL, NULL, NULL));
+  for (f->count = 0; f->count < count; f->count++)
+    check(f, sqlite3_prepare_v3(f->handle, sql[f->count], -1, SQLITE_PREPARE_PERSISTENT, &f->stmts[f->count], NULL));
   free(path);
 }
 
@@ -129,7 +139,8 @@ static void publish(shared *s, int64_t committed) {
   if (lag > s->bare->lag_max) s->bare->lag_max = lag;
   /* The other side sleeps only below the linger or when it waits for room: no futex a commit. */
   if (lag >= BENCH_LINGER || committed == (int64_t)s->bare->events) pthread_cond_signal(&s->moved);
-  while (s->committed - s->indexed > BENCH_LAG_MAX - (int64_t)s->bare->commit_batch && committed < (int64_t)s->bare->events) pthread_cond_wait(&s->moved, &s->lock);
+  while (s->committed - s->indexed > BENCH_LAG_MAX - (int64_t)s->bare->commit_batch && committed < (int64_t)s->bare->events)
+    pthread_cond_wait(&s->moved, &s->lock);
   pthread_mutex_unlock(&s->lock);
 }
 
@@ -180,11 +191,11 @@ static uint64_t number_of(const char *name) {
   return n;
 }
 
-static size_t put_entries(entry *out, const row *r, int64_t seq) {
+static size_t put_entries(entry *out, const row *r, int64_t seq, int lists) {
   uint64_t room = number_of(r->tip.room), user = number_of(r->tip.sender), peer = number_of(r->tip.recipient);
-  const uint64_t names[LISTS] = {1, 2 | room << 4, 3 | user << 4, 4 | peer << 4, 5 | room << 4 | user << 34, 6 | room << 4 | peer << 34};
-  for (int i = 0; i < LISTS; i++) out[i] = (entry){spread(names[i]), spread(names[i] + 7), r->created_at_us, seq};
-  return LISTS;
+  const uint64_t names[LISTS] = {2 | room << 4, 3 | user << 4, 4 | peer << 4, 1, 5 | room << 4 | user << 34, 6 | room << 4 | peer << 34};
+  for (int i = 0; i < lists; i++) out[i] = (entry){spread(names[i]), spread(names[i] + 7), r->created_at_us, seq};
+  return (size_t)lists;
 }
 
 static void put_list_row(file *f, int statement, const entry *e, int64_t add) {
@@ -200,7 +211,7 @@ static void put_list_row(file *f, int statement, const entry *e, int64_t add) {
 static void put_lists(shared *s, size_t count) {
   for (size_t i = 0, next; i < count; i = next) {
     for (next = i + 1; next < count && s->entries[next].h == s->entries[i].h && s->entries[next].g == s->entries[i].g;) next++;
-    put_list_row(&s->index, LIST_TOP, &s->entries[next - 1], (int64_t)(next - i));
+    put_list_row(&s->index, s->bare->narrow ? LIST : LIST_TOP, &s->entries[next - 1], (int64_t)(next - i));
     for (size_t j = i; j + 1 < next; j++) put_list_row(&s->index, LIST, &s->entries[j], 0);
   }
 }
@@ -210,7 +221,7 @@ static void index_batch(shared *s, int64_t from, int64_t to) {
   size_t entries = 0, keys = 0;
   for (int64_t seq = from + 1; seq <= to; seq++) {
     const row *r = &s->rows[seq - 1];
-    entries += put_entries(s->entries + entries, r, seq);
+    entries += put_entries(s->entries + entries, r, seq, s->bare->narrow ? LISTS_NARROW : LISTS);
     s->keys[keys++] = (key_entry){spread((uint64_t)seq), seq};
   }
   qsort(s->entries, entries, sizeof *s->entries, compare_entries);
@@ -222,7 +233,7 @@ static void index_batch(shared *s, int64_t from, int64_t to) {
     sqlite3_bind_int64(s->index.stmts[KEY], 2, s->keys[i].seq);
     run(&s->index, KEY);
   }
-  for (int64_t seq = from + 1; seq <= to; seq++) {
+  for (int64_t seq = from + 1; seq <= to && !s->bare->narrow; seq++) {
     sqlite3_bind_int64(s->index.stmts[ID], 1, KIND);
     sqlite3_bind_int64(s->index.stmts[ID], 2, seq);
     sqlite3_bind_int64(s->index.stmts[ID], 3, seq);
@@ -233,6 +244,7 @@ static void index_batch(shared *s, int64_t from, int64_t to) {
   sqlite3_bind_int64(s->index.stmts[CURSOR], 3, s->rows[to - 1].created_at_us);
   run(&s->index, CURSOR);
   run(&s->index, COMMIT);
+  s->bare->rows += (int64_t)(entries + keys) + (s->bare->narrow ? 0 : to - from);
 }
 
 static void *write_index(void *arg) {
@@ -261,7 +273,7 @@ void bench_bare_run(bench_bare *bare) {
   s.keys = bench_alloc(BENCH_INDEX_BATCH, sizeof *s.keys);
   open_file(&s.log, bare, "", log_pragmas, log_sql, LOG_STATEMENTS);
   open_file(&s.index, bare, "-index", index_pragmas, index_sql, INDEX_STATEMENTS);
-  bare->lag_max = 0;
+  bare->lag_max = bare->rows = 0;
   s.start_us = bench_now_us();
   if (pthread_create(&threads[0], NULL, write_log, &s) || pthread_create(&threads[1], NULL, write_index, &s)) bench_die("cannot start a thread");
   for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);

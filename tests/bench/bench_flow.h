@@ -22,7 +22,7 @@ typedef struct bench_flow {
   tc_engine *engine;
   uint64_t seed, next; /* next: number of the next tip */
   uint32_t senders;
-  int64_t lag_max;     /* log_seq - index_seq, the most that was seen */
+  int64_t lag_max; /* log_seq - index_seq, the most that was seen */
   bench_window window;
 } bench_flow;
 

@@ -34,8 +34,9 @@ static int answer_with_body(struct mg_connection *conn, void *unused) {
 static void serve_bare(int fd) {
   char threads[16];
   snprintf(threads, sizeof threads, "%d", THREADS);
-  const char *options[] = {"listening_ports", "127.0.0.1:0", "num_threads", threads, "enable_keep_alive", "yes", "keep_alive_timeout_ms", "60000",
-                           "request_timeout_ms", "60000", "tcp_nodelay", "1", NULL};
+  const char *options[] = {
+    "listening_ports", "127.0.0.1:0", "num_threads", threads, "enable_keep_alive", "yes", "keep_alive_timeout_ms", "60000", "request_timeout_ms",
+    "60000",           "tcp_nodelay", "1",           NULL};
   struct mg_callbacks callbacks = {0};
   struct mg_server_port ports[2];
   struct mg_context *context = mg_start(&callbacks, NULL, options);
@@ -53,8 +54,9 @@ static size_t request_one(char *buf, size_t cap, uint64_t n, void *arg) {
   bench_tip tip;
   bench_tip_make(&tip, *(uint64_t *)arg, n, BENCH_SENDERS);
   size_t body_len = bench_tip_json(&tip, body, sizeof body, 0);
-  int head = snprintf(buf, cap, "POST /api/tips HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/json\r\nIdempotency-Key: %s\r\nContent-Length: %zu\r\n\r\n",
-                      port_of_requests, tip.key, body_len);
+  int head =
+    snprintf(buf, cap, "POST /api/tips HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/json\r\nIdempotency-Key: %s\r\nContent-Length: %zu\r\n\r\n",
+             port_of_requests, tip.key, body_len);
   if (head < 0 || (size_t)head + body_len > cap) bench_die("the request buffer is too small");
   memcpy(buf + head, body, body_len);
   return (size_t)head + body_len;
@@ -72,8 +74,9 @@ static size_t request_batch(char *buf, size_t cap, uint64_t n, void *arg) {
   }
   /* The length is known last: the head goes right before the lines, and the whole moves down. */
   char head[HEAD];
-  int head_len = snprintf(head, sizeof head, "POST /api/tips:batch HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
-                          port_of_requests, len - HEAD);
+  int head_len =
+    snprintf(head, sizeof head, "POST /api/tips:batch HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
+             port_of_requests, len - HEAD);
   memmove(buf + head_len, buf + HEAD, len - HEAD);
   memcpy(buf, head, (size_t)head_len);
   return (size_t)head_len + len - HEAD;
@@ -94,8 +97,16 @@ static void read_cpu(void *arg) {
 
 static void run_once(side *s, unsigned pair, unsigned connections, int64_t measure_us) {
   bench_loaded out;
-  bench_load load = {.port = s->server.port, .connections = connections, .warm_up_us = 300000, .measure_us = measure_us, .status = 201, .request_cap = 2048,
-                     .answer_cap = 8192, .request = request_one, .arg = &s->seed, .next = s->next};
+  bench_load load = {.port = s->server.port,
+                     .connections = connections,
+                     .warm_up_us = 300000,
+                     .measure_us = measure_us,
+                     .status = 201,
+                     .request_cap = 2048,
+                     .answer_cap = 8192,
+                     .request = request_one,
+                     .arg = &s->seed,
+                     .next = s->next};
   port_of_requests = s->server.port;
   bench_load_run(&load, &out, read_cpu, s);
   s->next = load.next;
@@ -107,8 +118,10 @@ static void run_once(side *s, unsigned pair, unsigned connections, int64_t measu
 
 static void report_side(const side *s, unsigned pairs, unsigned connections) {
   char name[64];
-  const struct { const char *what, *unit; const double *values; } lines[] = {
-    {"rate", "requests/s", s->per_second}, {"p50", "ms", s->p50_ms}, {"p99", "ms", s->p99_ms}, {"cpu", "us/request", s->cpu_us}};
+  const struct {
+    const char *what, *unit;
+    const double *values;
+  } lines[] = {{"rate", "requests/s", s->per_second}, {"p50", "ms", s->p50_ms}, {"p99", "ms", s->p99_ms}, {"cpu", "us/request", s->cpu_us}};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     snprintf(name, sizeof name, "%s_%u_%s", s->name, connections, lines[i].what);
     bench_report(name, bench_median(lines[i].values, pairs), lines[i].unit);
@@ -120,6 +133,7 @@ static double run_pairs(side *ours, side *bare, const bench_args *args, unsigned
   int64_t measure_us = args->full ? 10000000 : 1300000;
   for (unsigned pair = 0; pair < args->pairs; pair++) {
     run_once(ours, pair, connections, measure_us);
+    bench_settle(ours->server.pid);
     run_once(bare, pair, connections, measure_us);
     ratios[pair] = ours->per_second[pair] / bare->per_second[pair];
     printf("pair_%u_%u %.0f / %.0f = %.3f x\n", connections, pair + 1, ours->per_second[pair], bare->per_second[pair], ratios[pair]);
@@ -131,9 +145,16 @@ static double run_pairs(side *ours, side *bare, const bench_args *args, unsigned
 
 static void run_batch(side *ours, const bench_args *args) {
   bench_loaded out;
-  bench_load load = {.port = ours->server.port, .connections = BATCH_CONNECTIONS, .warm_up_us = 300000, .measure_us = args->full ? 10000000 : 3000000,
-                     .status = 200, .count = "\"status\":201", .request_cap = BATCH_LINES * 513 + 1024, .answer_cap = BATCH_LINES * 768 + 1024,
-                     .request = request_batch, .arg = &ours->seed};
+  bench_load load = {.port = ours->server.port,
+                     .connections = BATCH_CONNECTIONS,
+                     .warm_up_us = 300000,
+                     .measure_us = args->full ? 10000000 : 3000000,
+                     .status = 200,
+                     .count = "\"status\":201",
+                     .request_cap = BATCH_LINES * 513 + 1024,
+                     .answer_cap = BATCH_LINES * 768 + 1024,
+                     .request = request_batch,
+                     .arg = &ours->seed};
   port_of_requests = ours->server.port;
   bench_load_run(&load, &out, read_cpu, ours);
   double cpu = bench_cpu_of(ours->server.pid) - ours->cpu_at_start;

@@ -1,5 +1,7 @@
 /* bench_ingest.c - durable creates through the public C API, all indexes caught up at the end, against the bare two-thread SQLite program of bench_bare.c.
  *
+ * ingest_ratio: the bare program inserts for each event all that the product does.
+ * ingest_narrow_ratio: only three indexes and the keys, as design.md's prototype.
  * The bare program commits in batches of the size that the engine's own commits had on average in the run before it; its index batches are the engine's limit.
  */
 #include <sqlite3.h>
@@ -13,21 +15,32 @@
 #include "bench_flow.h"
 #include "bench_util.h"
 
-enum { EVENTS = 400000, EVENTS_FULL = 4000000, PAIRS = 3, PAIRS_MAX = 100, SINGLE_US = 1000000 };
+enum { EVENTS = 300000, EVENTS_FULL = 4000000, PAIRS = 3, PAIRS_MAX = 100, SINGLE_US = 1000000 };
 
 typedef struct side {
   double durable[PAIRS_MAX], caught_up[PAIRS_MAX], cpu_s[PAIRS_MAX], lag_max, batch;
+  int64_t rows; /* in the index */
 } side;
 
-static void remove_files(const bench_args *args, const char *name) {
-  static const char *const suffixes[] = {".db", ".db-wal", ".db-shm", "-index.db", "-index.db-wal", "-index.db-shm", "-lock.db"};
-  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+static void remove_each(const bench_args *args, const char *name, const char *const *suffixes) {
+  for (; *suffixes; suffixes++) {
     char file[64];
-    snprintf(file, sizeof file, "%s%s", name, suffixes[i]);
+    snprintf(file, sizeof file, "%s%s", name, *suffixes);
     char *path = bench_path(args, file);
     (void)unlink(path); /* which of them exist is the product's business; the scratch directory goes as a whole at exit */
     free(path);
   }
+}
+
+static void remove_index(const bench_args *args, const char *name) {
+  static const char *const suffixes[] = {"-index.db", "-index.db-wal", "-index.db-shm", NULL};
+  remove_each(args, name, suffixes);
+}
+
+static void remove_files(const bench_args *args, const char *name) {
+  static const char *const suffixes[] = {".db", ".db-wal", ".db-shm", "-lock.db", NULL};
+  remove_each(args, name, suffixes);
+  remove_index(args, name);
 }
 
 static void run_ours(const bench_args *args, side *s, unsigned pair, uint64_t events) {
@@ -49,15 +62,17 @@ static void run_ours(const bench_args *args, side *s, unsigned pair, uint64_t ev
   bench_engine_close(flow.engine);
 }
 
-static void run_bare(const bench_args *args, side *s, unsigned pair, uint64_t events, unsigned commit_batch) {
-  bench_bare bare = {.args = args, .name = "bare", .seed = pair, .events = events, .senders = BENCH_SENDERS, .commit_batch = commit_batch};
-  bench_engine_close(bench_engine_open(args, "bare.db", NULL));
+static void run_bare(const bench_args *args, side *s, unsigned pair, uint64_t events, unsigned commit_batch, int narrow) {
+  bench_bare bare = {.narrow = narrow, .args = args, .name = "bare", .seed = pair, .events = events, .senders = BENCH_SENDERS, .commit_batch = commit_batch};
+  bench_engine_close(bench_engine_open(args, "bare.db", NULL)); /* for the log's schema */
+  remove_index(args, "bare");
   double cpu = bench_cpu_s();
   bench_bare_run(&bare);
   s->durable[pair] = (double)events / bare.durable_s;
   s->caught_up[pair] = (double)events / bare.caught_up_s;
   s->cpu_s[pair] = (bench_cpu_s() - cpu) * 1e6 / (double)events;
   s->batch = commit_batch;
+  s->rows = bare.rows;
   if ((double)bare.lag_max > s->lag_max) s->lag_max = (double)bare.lag_max;
 }
 
@@ -84,44 +99,39 @@ static double single_rate(const bench_args *args) {
   return (double)n * 1e6 / (double)(now - start);
 }
 
-static int64_t count_rows(const bench_args *args, const char *file, const char *table) {
+static int64_t ask_number(const bench_args *args, const char *file, const char *sql) {
   sqlite3 *db = NULL;
   sqlite3_stmt *stmt = NULL;
-  char sql[96], *path = bench_path(args, file);
-  snprintf(sql, sizeof sql, "SELECT count(*) FROM \"%s\"", table);
+  char *path = bench_path(args, file);
   if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) || sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) || sqlite3_step(stmt) != SQLITE_ROW)
     bench_die("%s: %s", path, sqlite3_errmsg(db));
-  int64_t rows = sqlite3_column_int64(stmt, 0);
+  int64_t number = sqlite3_column_int64(stmt, 0);
   sqlite3_finalize(stmt);
   sqlite3_close(db);
   free(path);
-  return rows;
+  return number;
 }
 
-/* The bare program is only a limit if it does the same inserts: every table of the index, whichever they are today, must have as many rows on both sides. */
-static void compare_tables(const bench_args *args) {
-  sqlite3 *db = NULL;
-  sqlite3_stmt *stmt = NULL;
-  char *path = bench_path(args, "ours-index.db");
-  if (count_rows(args, "ours.db", "events") != count_rows(args, "bare.db", "events")) bench_die("the two logs differ in length");
-  if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) || sqlite3_prepare_v2(db, "SELECT name FROM sqlite_schema WHERE type='table'", -1, &stmt, NULL))
-    bench_die("%s: %s", path, sqlite3_errmsg(db));
-  while (sqlite3_step(stmt) == SQLITE_ROW) {
-    const char *table = (const char *)sqlite3_column_text(stmt, 0);
-    int64_t ours = count_rows(args, "ours-index.db", table), bare = count_rows(args, "bare-index.db", table);
-    printf("table_%s %lld rows\n", table, (long long)ours);
-    if (ours != bare) bench_die("the bare program has %lld rows in %s, not %lld: it no longer does what the product does", (long long)bare, table, (long long)ours);
-  }
-  sqlite3_finalize(stmt);
-  sqlite3_close(db);
-  free(path);
+/* The bare program is only a limit if it does as much: both logs as long, both indexes with as many entries. */
+static void compare(const bench_args *args, const side *bare) {
+  const char *count = "SELECT count(*) FROM events";
+  int64_t ours = ask_number(args, "ours-index.db", "SELECT sum(entries) FROM runs WHERE state=0");
+  if (ask_number(args, "ours.db", count) != ask_number(args, "bare.db", count)) bench_die("the two logs differ in length");
+  if (ours != bare->rows)
+    bench_die("the bare program has %lld index entries, not %lld: it no longer does what the product does", (long long)bare->rows, (long long)ours);
+  bench_report("index_entries", (double)ours, "entries");
 }
 
 static void report_side(const char *name, const side *s, unsigned pairs) {
   char line[64];
-  const struct { const char *what, *unit; double value; } lines[] = {{"durable_rate", "events/s", bench_median(s->durable, pairs)},
-    {"caught_up_rate", "events/s", bench_median(s->caught_up, pairs)}, {"index_lag_max", "events", s->lag_max}, {"commit_batch", "events", s->batch},
-    {"cpu_per_million", "s", bench_median(s->cpu_s, pairs)}};
+  const struct {
+    const char *what, *unit;
+    double value;
+  } lines[] = {{"durable_rate", "events/s", bench_median(s->durable, pairs)},
+               {"caught_up_rate", "events/s", bench_median(s->caught_up, pairs)},
+               {"index_lag_max", "events", s->lag_max},
+               {"commit_batch", "events", s->batch},
+               {"cpu_per_million", "s", bench_median(s->cpu_s, pairs)}};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     snprintf(line, sizeof line, "%s_%s", name, lines[i].what);
     bench_report(line, lines[i].value, lines[i].unit);
@@ -130,28 +140,35 @@ static void report_side(const char *name, const side *s, unsigned pairs) {
 
 int main(int argc, char **argv) {
   bench_args args;
-  static side ours, bare, bare_single;
-  double ratios[PAIRS_MAX];
+  static side ours, bare, narrow, single;
+  double ratios[PAIRS_MAX], narrow_ratios[PAIRS_MAX];
   bench_begin(&args, argc, argv, "durable creates through the C API, indexes caught up, against bare SQLite");
   uint64_t events = args.full ? EVENTS_FULL : EVENTS;
   if (!args.pairs) args.pairs = PAIRS;
-  double single = single_rate(&args);
-  run_bare(&args, &bare_single, 0, (uint64_t)single + 1, 1);
+  double rate = single_rate(&args);
+  run_bare(&args, &single, 0, (uint64_t)rate + 1, 1, 0);
   remove_files(&args, "bare");
-  bench_report("ours_one_commit_a_tip", single, "events/s");
-  bench_report("bare_one_commit_a_tip", bare_single.durable[0], "events/s");
+  bench_report("ours_one_commit_a_tip", rate, "events/s");
+  bench_report("bare_one_commit_a_tip", single.durable[0], "events/s");
 
   for (unsigned pair = 0; pair < args.pairs; pair++) {
     run_ours(&args, &ours, pair, events);
-    run_bare(&args, &bare, pair, events, ours.batch < 1 ? 1 : (unsigned)(ours.batch + 0.5));
-    if (pair == 0) compare_tables(&args);
-    ratios[pair] = ours.caught_up[pair] / bare.caught_up[pair];
-    printf("pair_%u %.0f / %.0f = %.3f x\n", pair + 1, ours.caught_up[pair], bare.caught_up[pair], ratios[pair]);
+    unsigned commit_batch = ours.batch < 1 ? 1 : (unsigned)(ours.batch + 0.5);
+    run_bare(&args, &bare, pair, events, commit_batch, 0);
+    if (pair == 0) compare(&args, &bare);
     remove_files(&args, "ours");
     remove_files(&args, "bare");
+    run_bare(&args, &narrow, pair, events, commit_batch, 1);
+    remove_files(&args, "bare");
+    ratios[pair] = ours.caught_up[pair] / bare.caught_up[pair];
+    narrow_ratios[pair] = ours.caught_up[pair] / narrow.caught_up[pair];
+    printf("pair_%u %.0f / %.0f = %.3f x, narrow %.0f = %.3f x\n", pair + 1, ours.caught_up[pair], bare.caught_up[pair], ratios[pair], narrow.caught_up[pair],
+           narrow_ratios[pair]);
   }
   report_side("ours", &ours, args.pairs);
   report_side("bare", &bare, args.pairs);
+  report_side("narrow", &narrow, args.pairs);
+  bench_report("ingest_narrow_ratio", bench_median(narrow_ratios, args.pairs), "x");
   bench_report("ingest_ratio", bench_median(ratios, args.pairs), "x");
   if (ours.lag_max > BENCH_LAG_MAX) bench_die("the index was %.0f events behind, more than %d", ours.lag_max, BENCH_LAG_MAX);
   return 0;

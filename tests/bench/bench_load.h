@@ -12,18 +12,18 @@ typedef struct bench_load {
   uint16_t port;
   unsigned connections;
   int64_t warm_up_us, measure_us;
-  int status;               /* every answer must have it, or the run fails */
-  const char *count;        /* NULL, or a text whose occurrences in the answers' bodies are counted (at most one an answer line) */
-  size_t request_cap;       /* of buf */
-  size_t answer_cap;        /* the longest answer, head and body */
+  int status;         /* every answer must have it, or the run fails */
+  const char *count;  /* NULL, or a text whose occurrences in the answers' bodies are counted (at most one an answer line) */
+  size_t request_cap; /* of buf */
+  size_t answer_cap;  /* the longest answer, head and body */
   bench_request_fn request;
   void *arg;
-  uint64_t next;            /* in and out: the next n */
+  uint64_t next; /* in and out: the next n */
 } bench_load;
 
 typedef struct bench_loaded {
-  double seconds;           /* from the end of the warm-up to the last counted answer */
-  double per_second;        /* answers */
+  double seconds;    /* from the end of the warm-up to the last counted answer */
+  double per_second; /* answers */
   double counted_per_second;
   uint64_t answers;
   uint32_t p50_us, p99_us;

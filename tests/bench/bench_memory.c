@@ -1,7 +1,7 @@
 /* bench_memory.c - resident memory of the server process (anonymous pages): idle, per parked keep-alive connection, and with its queue of creates full.
  *
- * The queue is filled by holding the log's write lock from outside: the writer cannot commit, so what is accepted stays accepted. Its limit is max_pending_bytes
- * itself: memory_ratio is that divided by what the process grew by, so 1 means that nothing is held but what is accounted for.
+ * The queue is filled by holding the log's write lock from outside: the writer cannot commit, so what is accepted stays accepted. Its limit is
+ * max_pending_bytes itself: memory_ratio is that divided by what the process grew by, so 1 means that nothing is held but what is accounted for.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -88,7 +88,7 @@ static void post_large(int fd, uint16_t port, const char *metadata) {
 
 /* Returns what the process grew by while its queue was full. */
 static double measure_full(const bench_server *server, sqlite3 *log, const char *metadata) {
-  int *fds = bench_alloc(WRITERS, sizeof *fds);
+  int *fds = bench_alloc(WRITERS, sizeof *fds), *held = bench_alloc(WRITERS, sizeof *held);
   int refused = 0, created = 0, waiting = 0;
   int64_t before = bench_rss_bytes(server->pid);
   run_sql(log, "BEGIN IMMEDIATE");
@@ -96,20 +96,23 @@ static double measure_full(const bench_server *server, sqlite3 *log, const char 
     fds[i] = open_connection(server->port);
     post_large(fds[i], server->port, metadata);
   }
+  bench_settle(server->pid);
   for (int i = 0; i < WRITERS; i++) {
     int status = read_status(fds[i], 0);
     if (status == 503) refused++;
-    if (status == 0) waiting++;
+    held[i] = status == 0;
+    waiting += held[i];
   }
   int64_t full = bench_rss_bytes(server->pid);
   run_sql(log, "ROLLBACK");
   for (int i = 0; i < WRITERS; i++) {
-    int status = read_status(fds[i], 20);
-    if (status == 201) created++;
+    if (held[i] && read_status(fds[i], 5000) == 201) created++;
     close(fds[i]);
   }
+  free(held);
   free(fds);
   if (!refused) bench_die("the queue took everything: it was never full");
+  if (created != waiting) bench_die("%d of %d accepted creates were not created", waiting - created, waiting);
   printf("full_queue %d refused, %d waiting, %d created after the lock was let go\n", refused, waiting, created);
   bench_report("full_queue_rss", (double)full / 1048576, "MiB");
   return (double)(full - before);

@@ -262,6 +262,17 @@ void bench_server_fork(bench_server *server, void (*serve)(int fd)) {
   close(fds[0]);
 }
 
+void bench_settle(pid_t pid) {
+  int64_t deadline = bench_now_us() + 30000000;
+  double before = bench_cpu_of(pid), after;
+  for (;; before = after) {
+    usleep(50000);
+    after = bench_cpu_of(pid);
+    if (after - before < 0.002) return;
+    if (bench_now_us() > deadline) bench_die("process %d does not come to rest", (int)pid);
+  }
+}
+
 int bench_server_stop(bench_server *server) {
   int status = 0;
   int64_t deadline = bench_now_us() + 10000000;

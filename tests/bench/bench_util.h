@@ -26,9 +26,9 @@ _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 
 void *bench_alloc(size_t n, size_t size);
 
 int64_t bench_now_us(void);
-double bench_cpu_s(void);            /* this process, user and system */
-double bench_cpu_of(pid_t pid);      /* another one */
-int64_t bench_rss_bytes(pid_t pid);  /* resident, without shared file pages */
+double bench_cpu_s(void);           /* this process, user and system */
+double bench_cpu_of(pid_t pid);     /* another one */
+int64_t bench_rss_bytes(pid_t pid); /* resident, without shared file pages */
 
 void bench_report(const char *name, double value, const char *unit);
 double bench_median(const double *values, size_t n);
@@ -53,6 +53,8 @@ typedef struct bench_server {
 void bench_server_start(bench_server *server, const bench_args *args, const char *storage, const char *const *extra);
 /* Forks a child that runs serve(fd), which writes the port it took as decimal text and a newline to fd, and never returns. */
 void bench_server_fork(bench_server *server, void (*serve)(int fd));
+/* Returns when it has next to nothing to do any more: what one run left behind (an indexer that catches up) must not burden the next one. */
+void bench_settle(pid_t pid);
 /* Asks it to stop (SIGTERM) and reaps it; kills it after 10 s. Returns its exit status as waitpid gives it. */
 int bench_server_stop(bench_server *server);
 

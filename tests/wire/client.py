@@ -1,8 +1,9 @@
 """A small HTTP/1.1 client over a plain socket.
 
-http.client is not used on purpose: it repairs what a test wants to send broken (raw UTF-8 in a target, doubled headers, bad lengths) and hides what a test wants
-to see (interim answers, bytes after the body, who closed first).
+http.client is not used on purpose: it repairs what a test wants to send broken (raw UTF-8 in a target, doubled headers, bad lengths) and hides what a test
+wants to see (interim answers, bytes after the body, who closed first).
 """
+
 import json
 import socket
 import time

@@ -1,4 +1,5 @@
 """Starts, stops, kills and restarts tipcurrentd for the tests, and the base of every test class."""
+
 import http
 import json
 import os
@@ -66,7 +67,12 @@ class Daemon:
         with open(self.errors, "ab") as log:
             self.process = subprocess.Popen(
                 [BINARY, "--listen", self.listen, "--storage", self.storage, *self.flags],
-                stdout=subprocess.PIPE, stderr=log, cwd=self.directory, env=environment(), restore_signals=self.file_limit is None)
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self.directory,
+                env=environment(),
+                restore_signals=self.file_limit is None,
+            )
         self.limit_files(self.file_limit)
         line = self._first_line()
         found = re.match(r"\Alistening on http://(127\.0\.0\.1|0\.0\.0\.0):(\d+)\n\Z", line)
@@ -244,5 +250,5 @@ def tip(room="room1", sender="alice", recipient="bob", amount="100.00", **more):
     return text[:-1] + ', "amount": %s}' % amount
 
 
-def reaction(room="room1", user="alice", emoji="\U0001F525", **more):
+def reaction(room="room1", user="alice", emoji="\U0001f525", **more):
     return {"roomId": room, "userId": user, "emoji": emoji, **more}

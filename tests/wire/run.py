@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Runs the wire tests: run.py [pattern] [--slow].
 
-pattern: only tests whose file.Class.name contains it. --slow: the long versions too. The last line is `N passed, N failed`; the exit code is 1 when anything failed.
+pattern: only tests whose file.Class.name contains it. --slow: the long versions too.
+The last line is `N passed, N failed`; the exit code is 1 when anything failed.
 """
+
 import argparse
 import os
 import pathlib
@@ -89,6 +91,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     sys.path.insert(0, str(HERE))
     import harness
+
     if not os.access(harness.BINARY, os.X_OK):
         print("no tipcurrentd at %s (set TIPCURRENTD)" % harness.BINARY)
         print("0 passed, 1 failed")

@@ -1,8 +1,11 @@
 """POST /api/tips:batch and /api/reactions:batch: NDJSON in, one result per line out."""
+
 import json
+import threading
 import unittest
 
-from harness import WireCase, reaction, tip
+from client import build_request
+from harness import WireCase, reaction, tip, wait_for
 
 NDJSON = "application/x-ndjson"
 
@@ -35,7 +38,7 @@ class BatchTest(WireCase):
         self.assertEqual(self.rows("lines"), 50)
 
     def test_events_are_the_same_text_as_anywhere(self):
-        text = self.batch("/api/tips:batch", [tip("text", amount='"1e2"', message="\U0001F525/")]).text
+        text = self.batch("/api/tips:batch", [tip("text", amount='"1e2"', message="\U0001f525/")]).text
         event = self.http.get("/api/tips/%d" % json.loads(text)["event"]["id"]).text
         self.assertEqual(text, '{"status":201,"event":%s}\n' % event)
 
@@ -61,7 +64,15 @@ class BatchTest(WireCase):
         self.assertEqual([json.loads(line)["status"] for line in answer.text.splitlines()], [201, 400, 400, 201])
 
     def test_keys_on_lines(self):
-        first = self.results("/api/tips:batch", [self.keyed("batch-a", room="keys"), self.keyed("batch-b", room="keys"), self.keyed("batch-a", room="keys"), self.keyed("batch-b", room="keys", amount="7")])
+        first = self.results(
+            "/api/tips:batch",
+            [
+                self.keyed("batch-a", room="keys"),
+                self.keyed("batch-b", room="keys"),
+                self.keyed("batch-a", room="keys"),
+                self.keyed("batch-b", room="keys", amount="7"),
+            ],
+        )
         self.assertEqual([value["status"] for value in first], [201, 201, 200, 422])
         self.assertEqual(first[2]["event"], first[0]["event"])
         again = self.results("/api/tips:batch", [self.keyed("batch-a", room="keys"), self.keyed("batch-b", room="keys")])
@@ -75,7 +86,9 @@ class BatchTest(WireCase):
         self.assertEqual(self.create("/api/tips", tip("single"), "batch-single", 200).json, value["event"])
 
     def test_bad_keys(self):
-        results = self.results("/api/tips:batch", [tip("bad-keys", idempotencyKey=key) for key in ("", "k" * 256, 5, {}, "a\nb", "a\0b")] + [tip("bad-keys", idempotencyKey=None)])
+        results = self.results(
+            "/api/tips:batch", [tip("bad-keys", idempotencyKey=key) for key in ("", "k" * 256, 5, {}, "a\nb", "a\0b")] + [tip("bad-keys", idempotencyKey=None)]
+        )
         self.assertEqual([value["status"] for value in results[:6]], [400] * 6)
         self.assertIn(results[6]["status"], (201, 400))
         self.assertEqual(self.rows("bad-keys"), 1 if results[6]["status"] == 201 else 0)
@@ -86,7 +99,7 @@ class BatchTest(WireCase):
 
     def test_line_ends(self):
         one = tip("ends")
-        for text, count in ((one, 1), (one + "\r\n" + one + "\r\n", 2), (one + "\n" + one, 2)):
+        for text, count in ((one, 1), (one + "\r\n" + one + "\r\n", 2), (one + "\n" + one, 2), ("\n\r\n" + one + "\n\n" + one + "\n\n", 2)):
             with self.subTest(text[-30:]):
                 self.assertEqual([value["status"] for value in self.results("/api/tips:batch", text)], [201] * count)
 
@@ -107,6 +120,38 @@ class BatchTest(WireCase):
         self.assertEqual(self.rows("many"), 10000)
         self.check_error(self.batch("/api/tips:batch", [tip("too-many")] * 10001), 400, "/api/tips:batch", "10000")
         self.assertEqual(self.rows("too-many"), 0)
+
+    def test_a_client_that_vanishes_loses_nothing(self):
+        """Once read, a batch is done to its end; asked again with the same keys it tells the rest of the story."""
+        lines = [tip("vanish", idempotencyKey="vanish-%d" % i) for i in range(2000)]
+        connection = self.connect()
+        connection.send(build_request("POST", "/api/tips:batch", "localhost", "\n".join(lines), [("Content-Type", NDJSON)]))
+        connection.close()
+        wait_for(lambda: self.rows("vanish") in (0, 2000) and self.http.get("/readyz").json["logSeq"], 10, "the end of the batch")
+        results = self.results("/api/tips:batch", lines)
+        self.assertLessEqual({value["status"] for value in results}, {200, 201})
+        self.assertEqual(self.rows("vanish"), 2000)
+
+    def test_batches_at_once_with_the_same_keys(self):
+        lines = [tip("at-once", idempotencyKey="at-once-%d" % i) for i in range(500)]
+        results = []
+
+        def post():
+            client = self.daemon.client(30.0)
+            answer = client.request("POST", "/api/tips:batch", "\n".join(lines), [("Content-Type", NDJSON)])
+            results.append([json.loads(line) for line in answer.text.splitlines()])
+            client.close()
+
+        threads = [threading.Thread(target=post) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual(len(results), 12)
+        for one in zip(*results, strict=True):
+            self.assertEqual(sorted(value["status"] for value in one), [200] * 11 + [201])
+            self.assertEqual(len({value["event"]["id"] for value in one}), 1)
+        self.assertEqual(self.rows("at-once"), 500)
 
     def test_an_empty_body(self):
         self.assertIn(self.batch("/api/tips:batch", "").status, (200, 400))

@@ -1,4 +1,5 @@
 """Options: flags, environment, file, their order, and one clear line for each mistake."""
+
 import subprocess
 import unittest
 
@@ -14,11 +15,21 @@ class ConfigErrorTest(OwnDaemonCase):
             self.assertIn(word, ended.stderr)
 
     def test_bad_flags(self):
-        for flags, words in ((("--no-such-flag", "1"), ("no-such-flag",)), (("--lisen", "127.0.0.1:0"), ("lisen",)), (("--kitchen-threads", "x"), ("kitchen", "x")),
-                             (("--kitchen-threads", "-1"), ("kitchen", "-1")), (("--create-deadline-ms", "99999999999999999999"), ("create", "99999999999999999999")),
-                             (("--max-body-bytes", "1e9"), ("max", "1e9")), (("--idempotency-mismatch", "maybe"), ("idempotency", "maybe")), (("--log-level", "loud"), ("log", "loud")),
-                             (("--listen", "nowhere"), ("listen", "nowhere")), (("--listen", "127.0.0.1:99999"), ("listen", "99999")), (("--idempotency-ttl-s", ""), ("idempotency",)),
-                             (("--idempotency-ttl-s",), ("idempotency",)), (("stray",), ("stray",))):
+        for flags, words in (
+            (("--no-such-flag", "1"), ("no-such-flag",)),
+            (("--lisen", "127.0.0.1:0"), ("lisen",)),
+            (("--kitchen-threads", "x"), ("kitchen", "x")),
+            (("--kitchen-threads", "-1"), ("kitchen", "-1")),
+            (("--create-deadline-ms", "99999999999999999999"), ("create", "99999999999999999999")),
+            (("--max-body-bytes", "1e9"), ("max", "1e9")),
+            (("--idempotency-mismatch", "maybe"), ("idempotency", "maybe")),
+            (("--log-level", "loud"), ("log", "loud")),
+            (("--listen", "nowhere"), ("listen", "nowhere")),
+            (("--listen", "127.0.0.1:99999"), ("listen", "99999")),
+            (("--idempotency-ttl-s", ""), ("idempotency",)),
+            (("--idempotency-ttl-s",), ("idempotency",)),
+            (("stray",), ("stray",)),
+        ):
             with self.subTest(flags):
                 self.check_line(run_once(*flags, cwd=self.scratch()), *words)
 
@@ -29,8 +40,13 @@ class ConfigErrorTest(OwnDaemonCase):
     def test_bad_files(self):
         directory = self.scratch()
         path = directory / "tc.conf"
-        for text, words in (("kitchen_threads = many\n", ("kitchen_threads", "many", "tc.conf")), ("no_such_key = 1\n", ("no_such_key", "tc.conf")), ("[tipcurrent]\nlog_level = loud\n", ("log_level", "loud")),
-                            ("[other]\nlisten = 127.0.0.1:0\n", ("tc.conf",)), ("this is no line\n", ("tc.conf",))):
+        for text, words in (
+            ("kitchen_threads = many\n", ("kitchen_threads", "many", "tc.conf")),
+            ("no_such_key = 1\n", ("no_such_key", "tc.conf")),
+            ("[tipcurrent]\nlog_level = loud\n", ("log_level", "loud")),
+            ("[other]\nlisten = 127.0.0.1:0\n", ("tc.conf",)),
+            ("this is no line\n", ("tc.conf",)),
+        ):
             with self.subTest(text):
                 path.write_text(text)
                 self.check_line(run_once("--check-config", "--config", str(path)), *words)
@@ -68,7 +84,12 @@ class PrecedenceTest(OwnDaemonCase):
     def limit(self, *flags, **env):
         """The largest power of two that a body may have."""
         directory = self.scratch()
-        process = subprocess.Popen([BINARY, "--listen", "127.0.0.1:0", "--storage", "sqlite:%s" % (directory / "tc.db"), *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(env))
+        process = subprocess.Popen(
+            [BINARY, "--listen", "127.0.0.1:0", "--storage", "sqlite:%s" % (directory / "tc.db"), *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(env),
+        )
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait, 20)
         self.addCleanup(process.terminate)
@@ -77,7 +98,9 @@ class PrecedenceTest(OwnDaemonCase):
         for power in range(12, 24):
             body = tip("limit")
             with Connection(address) as connection:
-                answer = connection.request("POST", "/api/tips", body + " " * ((1 << power) - len(body)), [("Content-Type", "application/json"), ("Expect", "100-continue")])
+                answer = connection.request(
+                    "POST", "/api/tips", body + " " * ((1 << power) - len(body)), [("Content-Type", "application/json"), ("Expect", "100-continue")]
+                )
                 while answer.status == 100:
                     answer = connection.read_response()
             if answer.status == 413:

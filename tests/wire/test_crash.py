@@ -1,4 +1,5 @@
 """kill -9 under load (O-45, issue 2): what was acknowledged is there, nothing is there twice, both files are sound."""
+
 import json
 import os
 import random
@@ -18,7 +19,7 @@ def body(kind, key):
     """Each key has a body of its own, so that a wrong replay shows."""
     if kind == "tips":
         return {"roomId": "room-%d" % (hash_of(key) % 20), "senderId": "s-" + key, "recipientId": "b", "amount": 1 + hash_of(key) % 1000}
-    return {"roomId": "room-%d" % (hash_of(key) % 20), "userId": "u-" + key, "emoji": "\U0001F525", "targetId": key}
+    return {"roomId": "room-%d" % (hash_of(key) % 20), "userId": "u-" + key, "emoji": "\U0001f525", "targetId": key}
 
 
 def hash_of(key):
@@ -84,7 +85,7 @@ class CrashTest(OwnDaemonCase):
         for kind in ("tips", "reactions"):
             mine = [key for key in keys if ledger.acked[key][0] == kind]
             for start in range(0, len(mine), 10000):
-                part = mine[start:start + 10000]
+                part = mine[start : start + 10000]
                 lines = "\n".join(json.dumps({**body(kind, key), "idempotencyKey": key}) for key in part)
                 answer = client.request("POST", "/api/%s:batch" % kind, lines, NDJSON)
                 self.assertEqual(answer.status, 200)

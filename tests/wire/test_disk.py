@@ -1,4 +1,5 @@
 """A full disk (design.md section 7): each create is told whether it was stored, reads go on, and the engine goes on when there is room again."""
+
 import unittest
 
 from harness import OwnDaemonCase, tip, wait_for
@@ -11,10 +12,10 @@ class FullDiskTest(OwnDaemonCase):
         return http.post("/api/tips", tip("disk", message="x" * 900, amount=str(number + 1)), "disk-%d" % number)
 
     def test_full_and_free_again(self):
-        daemon = self.launch(file_limit=self.LIMIT).wait_ready()
+        daemon = self.launch("--create-deadline-ms", "500", file_limit=self.LIMIT).wait_ready()
         http = daemon.client(20.0)
         stored, refused = {}, []
-        while len(refused) < 20:
+        while len(refused) < 10:
             number = len(stored) + len(refused)
             answer = self.post(http, number)
             if answer.status == 201:
@@ -58,7 +59,7 @@ class FullDiskTest(OwnDaemonCase):
             self.assertEqual((answer.status, answer.body), (200, first.body))
 
     def test_killed_while_full(self):
-        daemon = self.launch(file_limit=self.LIMIT).wait_ready()
+        daemon = self.launch("--create-deadline-ms", "500", file_limit=self.LIMIT).wait_ready()
         http = daemon.client(20.0)
         stored = {}
         while True:

@@ -1,4 +1,5 @@
 """HTTP/1.1 framing on a raw socket: cases O-23 to O-27, pipelining, limits of heads and bodies (RFC 9110, RFC 9112)."""
+
 import socket
 import subprocess
 import time
@@ -57,7 +58,9 @@ class LengthTest(FramingCase):
     def test_doubled_content_length(self):
         for second in ("7", "6"):
             with self.subTest(second=second):
-                self.check_refused(self.head("Content-Type: application/json", "Content-Length: 6", "Content-Length: " + second) + "abcdef" + self.SMUGGLED, (400,))
+                self.check_refused(
+                    self.head("Content-Type: application/json", "Content-Length: 6", "Content-Length: " + second) + "abcdef" + self.SMUGGLED, (400,)
+                )
 
     def test_post_without_any_length_is_an_empty_body(self):
         """O-27: answered at once, without waiting for the end of the stream."""
@@ -96,7 +99,7 @@ class ChunkedTest(FramingCase):
         body = tip("chunked").encode()
         a, b, c = body[:5], body[5:30], body[30:]
         data = self.head("Content-Type: application/json", "Transfer-Encoding: chunked", "Trailer: X-Sum").encode()
-        data += b"5;x=y\r\n" + a + b"\r\n" + b"%X\r\n" % len(b) + b + b"\r\n" + b"%x ; q=\"a;b\"\r\n" % len(c) + c + b"\r\n"
+        data += b"5;x=y\r\n" + a + b"\r\n" + b"%X\r\n" % len(b) + b + b"\r\n" + b'%x ; q="a;b"\r\n' % len(c) + c + b"\r\n"
         data += b"0\r\nX-Sum: 12\r\n\r\n"
         data += build_request("GET", "/api/tips?size=1", "localhost") + build_request("GET", "/nope", "localhost")
         connection = self.raw(data)
@@ -110,19 +113,33 @@ class ChunkedTest(FramingCase):
         data += b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
         connection = self.connect()
         for i in range(len(data)):
-            connection.send(data[i:i + 1])
+            connection.send(data[i : i + 1])
         self.assertEqual(connection.read_response().status, 201)
 
     def test_malformed_chunks(self):
-        for chunks in ("zz\r\nabc\r\n0\r\n\r\n", "-1\r\n\r\n", "\r\n", "0x5\r\nabcde\r\n0\r\n\r\n", "5\r\nabcdeXX0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n", "5\nabcde\n0\n\n",
-                       "FFFFFFFFFFFFFFFF\r\nabc", " 5\r\nabcde\r\n0\r\n\r\n", "5" + ";x=" + "y" * 100000 + "\r\n", "0\r\n" + "X: " + "y" * 100000 + "\r\n\r\n"):
+        for chunks in (
+            "zz\r\nabc\r\n0\r\n\r\n",
+            "-1\r\n\r\n",
+            "\r\n",
+            "0x5\r\nabcde\r\n0\r\n\r\n",
+            "5\r\nabcdeXX0\r\n\r\n",
+            "FFFFFFFFFFFFFFFFF\r\n",
+            "5\nabcde\n0\n\n",
+            "FFFFFFFFFFFFFFFF\r\nabc",
+            " 5\r\nabcde\r\n0\r\n\r\n",
+            "5" + ";x=" + "y" * 100000 + "\r\n",
+            "0\r\n" + "X: " + "y" * 100000 + "\r\n\r\n",
+        ):
             with self.subTest(chunks=chunks[:40]):
                 self.check_refused(self.head("Content-Type: application/json", "Transfer-Encoding: chunked") + chunks + LengthTest.SMUGGLED, (400, 413, 431))
 
     def test_trailers_change_nothing(self):
         """A trailer is no header: a key there must not count."""
         body = tip("trailer")
-        data = self.head("Content-Type: application/json", "Transfer-Encoding: chunked") + "%x\r\n%s\r\n0\r\nIdempotency-Key: trailer\r\n\r\n" % (len(body), body)
+        data = self.head("Content-Type: application/json", "Transfer-Encoding: chunked") + "%x\r\n%s\r\n0\r\nIdempotency-Key: trailer\r\n\r\n" % (
+            len(body),
+            body,
+        )
         for _ in range(2):
             self.assertEqual(self.raw(data).read_response().status, 201)
 
@@ -146,6 +163,13 @@ class ExpectTest(FramingCase):
             self.assertEqual(connection.read_response().status, 201)
         self.assertLess(sorted(waits)[2], 0.1)
 
+    def test_continue_before_a_chunked_body(self):
+        connection = self.raw(self.head("Content-Type: application/json", "Expect: 100-Continue", "Transfer-Encoding: chunked"))
+        self.assertEqual(connection.read_response().status, 100)
+        body = tip("expect-chunked")
+        connection.send("%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        self.assertEqual(connection.read_response().status, 201)
+
     def test_no_continue_for_http_1_0(self):
         body = tip("expect10")
         connection = self.raw(self.expecting(len(body), "HTTP/1.0") + body)
@@ -163,8 +187,21 @@ class ExpectTest(FramingCase):
         self.assertEqual(answer.status, 417)
 
     def test_curl_does_not_stall(self):
-        command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{time_total}", "-H", "Expect: 100-continue", "-H", "Content-Type: application/json",
-                   "-d", tip("curl"), "http://127.0.0.1:%d/api/tips" % self.daemon.address[1]]
+        command = [
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code} %{time_total}",
+            "-H",
+            "Expect: 100-continue",
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            tip("curl"),
+            "http://127.0.0.1:%d/api/tips" % self.daemon.address[1],
+        ]
         times = []
         for _ in range(3):
             code, total = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.split()
@@ -277,7 +314,7 @@ class PipelineTest(FramingCase):
         connection = self.connect()
         data = build_request("GET", "/livez", "localhost")
         for i in range(len(data)):
-            connection.send(data[i:i + 1])
+            connection.send(data[i : i + 1])
         self.assertEqual(connection.read_response().status, 200)
 
 
@@ -304,7 +341,10 @@ class DeadlineTest(OwnDaemonCase):
     def test_dripping_does_not_extend_deadlines(self):
         daemon = self.launch("--header-deadline-ms", "1000", "--body-deadline-ms", "1000", "--idle-timeout-ms", "1000")
         host = "Host: localhost\r\n"
-        for name, start in {"head": "GET / HTTP/1.1\r\nX: ", "body": "POST /api/tips HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"}.items():
+        for name, start in {
+            "head": "GET / HTTP/1.1\r\nX: ",
+            "body": "POST /api/tips HTTP/1.1\r\n" + host + "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n",
+        }.items():
             with self.subTest(name):
                 took, seen = self.drip(daemon, start)
                 self.assertIn(seen, ([], [408]))

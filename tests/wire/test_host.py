@@ -1,4 +1,5 @@
 """Who may come: Host and Origin guards, CORS, and the refusal to listen wide without keys (design.md section 5)."""
+
 import os
 import pathlib
 import time
@@ -21,7 +22,16 @@ class HostTest(WireCase):
 
     def test_other_names_are_misdirected(self):
         """DNS rebinding: the browser sends the attacker's name."""
-        for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:8080", "evil-localhost", "192.168.0.1", "localhost@evil.example", "[::2]"):
+        for host in (
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "evil.example:8080",
+            "evil-localhost",
+            "192.168.0.1",
+            "localhost@evil.example",
+            "[::2]",
+        ):
             with self.subTest(host):
                 answer = self.get(host)
                 self.assertIn(answer.status, (400, 421))
@@ -44,7 +54,15 @@ class HostTest(WireCase):
 
 class OriginTest(WireCase):
     ALLOWED = ("null", "http://localhost:3000", "http://127.0.0.1", "https://localhost", "http://[::1]:5173")
-    REFUSED = ("http://evil.example", "http://localhost.evil.example", "http://127.0.0.1.nip.io", "https://evil.example:443", "http://localhost@evil.example", "file://", "")
+    REFUSED = (
+        "http://evil.example",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.nip.io",
+        "https://evil.example:443",
+        "http://localhost@evil.example",
+        "file://",
+        "",
+    )
 
     def test_allowed_origins_are_echoed(self):
         own = "http://%s:%d" % self.daemon.address
@@ -100,6 +118,7 @@ class OriginTest(WireCase):
 
 class OpenTest(WireCase):
     """`*` gives the old service's openness."""
+
     flags = ("--origins", "*", "--allowed-hosts", "*")
 
     def test_any_origin(self):
@@ -165,10 +184,12 @@ class BackDoorTest(WireCase):
         strangers = [Connection(("127.0.0.1", port)) for port in ports for _ in range(40)]
         for stranger in strangers:
             self.addCleanup(stranger.close)
+        times = []
         for _ in range(20):
             begun = time.monotonic()
             self.assertEqual(self.http.get("/api/tips?size=1").status, 200)
-            self.assertLess(time.monotonic() - begun, 1.0)
+            times.append(time.monotonic() - begun)
+        self.assertLess(sorted(times)[10], 0.1)
 
 
 class ListenTest(OwnDaemonCase):

@@ -1,4 +1,5 @@
 """HTTP semantics: methods, paths, negotiation, and the shape of every error (contract.md 1.10)."""
+
 import unittest
 
 from harness import TIP, WireCase, reaction, tip
@@ -18,24 +19,48 @@ class MethodTest(WireCase):
                 self.assertEqual(head.header("Content-Length"), get.header("Content-Length"))
 
     def test_options(self):
-        for path, methods in (("/api/tips", {"GET", "HEAD", "POST", "OPTIONS"}), ("/api/tips/1", {"GET", "HEAD", "OPTIONS"}),
-                              ("/api/reactions", {"GET", "HEAD", "POST", "OPTIONS"}), ("/api/tips:batch", {"POST", "OPTIONS"})):
+        for path, methods in (
+            ("/api/tips", {"GET", "HEAD", "POST", "OPTIONS"}),
+            ("/api/tips/1", {"GET", "HEAD", "OPTIONS"}),
+            ("/api/reactions", {"GET", "HEAD", "POST", "OPTIONS"}),
+            ("/api/tips:batch", {"POST", "OPTIONS"}),
+        ):
             with self.subTest(path):
                 answer = self.http.request("OPTIONS", path)
                 self.assertEqual(answer.status, 200)
                 self.assertEqual({word.strip() for word in answer.header("Allow").split(",")}, methods)
 
     def test_method_not_allowed(self):
-        for method, path, allowed in (("PUT", "/api/tips", "POST"), ("DELETE", "/api/tips", "GET"), ("PATCH", "/api/reactions", "POST"),
-                                      ("POST", "/api/tips/1", "GET"), ("PUT", "/api/reactions/1", "GET"), ("DELETE", "/api/tips/1", "GET"),
-                                      ("GET", "/api/tips:batch", "POST"), ("POST", "/livez", "GET"), ("BREW", "/api/tips", "GET")):
+        for method, path, allowed in (
+            ("PUT", "/api/tips", "POST"),
+            ("DELETE", "/api/tips", "GET"),
+            ("PATCH", "/api/reactions", "POST"),
+            ("POST", "/api/tips/1", "GET"),
+            ("PUT", "/api/reactions/1", "GET"),
+            ("DELETE", "/api/tips/1", "GET"),
+            ("GET", "/api/tips:batch", "POST"),
+            ("POST", "/livez", "GET"),
+            ("BREW", "/api/tips", "GET"),
+        ):
             with self.subTest(method=method, path=path):
                 answer = self.http.request(method, path, "{}", [("Content-Type", "application/json")])
                 self.check_error(answer, 405, path)
                 self.assertIn(allowed, answer.header("Allow"))
 
     def test_unknown_paths(self):
-        for path in ("/nope", "/", "/api", "/api/tips/", "/api/tips/1/", "/api//tips", "/API/tips", "/api/tips/1/2", "/api/tips:bulk", "/api/tips%2F1", "/..%2fetc/passwd"):
+        for path in (
+            "/nope",
+            "/",
+            "/api",
+            "/api/tips/",
+            "/api/tips/1/",
+            "/api//tips",
+            "/API/tips",
+            "/api/tips/1/2",
+            "/api/tips:bulk",
+            "/api/tips%2F1",
+            "/..%2fetc/passwd",
+        ):
             with self.subTest(path):
                 self.check_error(self.http.get(path), 404, path)
         self.check_error(self.http.get("/nope?a=b"), 404, "/nope")
@@ -43,7 +68,7 @@ class MethodTest(WireCase):
 
     def test_paths_that_are_hard_to_print(self):
         """The path is given back as sent, and the answer is valid JSON in valid UTF-8 whatever was sent."""
-        for target in ('/no"pe', "/n\\ope", "/n\u00e4h\U0001F525", "/%22%00%FF", "/<script>"):
+        for target in ('/no"pe', "/n\\ope", "/n\u00e4h\U0001f525", "/%22%00%FF", "/<script>"):
             with self.subTest(target):
                 answer = self.http.get(target)
                 self.assertIn(answer.status, (400, 404))
@@ -87,7 +112,16 @@ class NegotiationTest(WireCase):
         return self.page("/api/tips?size=1")["totalElements"]
 
     def test_content_types_refused(self):
-        for value in ("text/plain", "application/x-www-form-urlencoded", "application/xml", "text/json", "application/jsonx", "json", "", "multipart/form-data; boundary=x"):
+        for value in (
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/xml",
+            "text/json",
+            "application/jsonx",
+            "json",
+            "",
+            "multipart/form-data; boundary=x",
+        ):
             with self.subTest(value):
                 answer = self.http.post("/api/tips", tip("type"), headers=[("Content-Type", value)])
                 self.check_error(answer, 415, "/api/tips")
@@ -97,7 +131,14 @@ class NegotiationTest(WireCase):
         self.assertEqual(self.total(), self.before)
 
     def test_content_types_taken(self):
-        values = ("application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8", "APPLICATION/Json", "application/vnd.x+json", "application/problem+json; a=b")
+        values = (
+            "application/json",
+            "application/json; charset=utf-8",
+            "application/json;charset=UTF-8",
+            "APPLICATION/Json",
+            "application/vnd.x+json",
+            "application/problem+json; a=b",
+        )
         for value in values:
             with self.subTest(value):
                 self.assertEqual(self.http.post("/api/tips", tip("type"), headers=[("Content-Type", value)]).status, 201)
@@ -149,7 +190,14 @@ class OddRequestTest(WireCase):
             self.assertEqual(connection.request("GET", "/api/tips/99999").status, 404)
 
     def test_fragments_and_odd_queries(self):
-        for target, status in (("/api/tips?", 200), ("/api/tips??", 200), ("/api/tips?=x", 200), ("/api/tips?a&b&c", 200), ("/api/tips?roomId", 200), ("/api/tips?" + "a=b&" * 1000, 200)):
+        for target, status in (
+            ("/api/tips?", 200),
+            ("/api/tips??", 200),
+            ("/api/tips?=x", 200),
+            ("/api/tips?a&b&c", 200),
+            ("/api/tips?roomId", 200),
+            ("/api/tips?" + "a=b&" * 1000, 200),
+        ):
             with self.subTest(target[:40]):
                 self.assertEqual(self.http.get(target).status, status)
 

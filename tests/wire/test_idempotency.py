@@ -1,4 +1,5 @@
 """The old service's Idempotency tests, on the wire (contract.md section 7). What it looked up in its key table is seen here by what a retry answers."""
+
 import unittest
 import uuid
 

@@ -1,4 +1,5 @@
 """Amounts, strictness of the JSON reader, text: cases O-28 to O-32. Amounts are compared as text, never through a double."""
+
 import json
 import re
 import time
@@ -29,10 +30,31 @@ class MoneyCase(WireCase):
 
 
 class AmountTest(MoneyCase):
-    EXACT = {"100": "100.00", "100.0": "100.00", "100.00": "100.00", "100.500": "100.50", "1e2": "100.00", "1E+2": "100.00", "10000e-2": "100.00", "1.00e2": "100.00",
-             '"100.00"': "100.00", '"1e2"': "100.00", "90071992547409.93": "90071992547409.93", BIG: BIG, '"%s"' % BIG: BIG, "0.01": "0.01", "0.1": "0.10", "1e-2": "0.01",
-             "0.070e1": "0.70", "9223372036854775807e-2": BIG, "1.10": "1.10", "4.35": "4.35", "1005e-2": "10.05", "0.0100000000000000000000000000000000000000": "0.01",
-             "100000000000000000000000000000000000000e-37": "10.00"}
+    EXACT = {
+        "100": "100.00",
+        "100.0": "100.00",
+        "100.00": "100.00",
+        "100.500": "100.50",
+        "1e2": "100.00",
+        "1E+2": "100.00",
+        "10000e-2": "100.00",
+        "1.00e2": "100.00",
+        '"100.00"': "100.00",
+        '"1e2"': "100.00",
+        "90071992547409.93": "90071992547409.93",
+        BIG: BIG,
+        '"%s"' % BIG: BIG,
+        "0.01": "0.01",
+        "0.1": "0.10",
+        "1e-2": "0.01",
+        "0.070e1": "0.70",
+        "9223372036854775807e-2": BIG,
+        "1.10": "1.10",
+        "4.35": "4.35",
+        "1005e-2": "10.05",
+        "0.0100000000000000000000000000000000000000": "0.01",
+        "100000000000000000000000000000000000000e-37": "10.00",
+    }
 
     def test_every_digit_survives(self):
         """O-28: the same text in the 201, by id, in both kinds of list, and on a replay."""
@@ -41,8 +63,13 @@ class AmountTest(MoneyCase):
                 room = "exact-%d" % number
                 body = tip(room, amount=amount)
                 created = self.create("/api/tips", body, key=room)
-                places = {"201": created, "id": self.http.get("/api/tips/%d" % created.json["id"]), "page": self.http.get("/api/tips?roomId=" + room),
-                          "keyset": self.http.get("/api/tips?after=&roomId=" + room), "replay": self.create("/api/tips", body, key=room, status=200)}
+                places = {
+                    "201": created,
+                    "id": self.http.get("/api/tips/%d" % created.json["id"]),
+                    "page": self.http.get("/api/tips?roomId=" + room),
+                    "keyset": self.http.get("/api/tips?after=&roomId=" + room),
+                    "replay": self.create("/api/tips", body, key=room, status=200),
+                }
                 self.assertEqual({name: AMOUNT.findall(answer.text) for name, answer in places.items()}, {name: [text] for name in places})
 
     def test_equal_amounts_are_the_same_request(self):
@@ -53,8 +80,29 @@ class AmountTest(MoneyCase):
 
     def test_amounts_out_of_range(self):
         before = self.total()
-        for amount in ("-0", "0", "0.00", "-1", "-0.01", "0.001", "100.005", "1e-3", "1.999", "92233720368547758.08", "92233720368547759", "99999999999999999.99",
-                       "100000000000000000", "1e17", "1e18", "9223372036854775808e-2", "18446744073709551617", "184467440737095516.17", '"-5"', '"0"', '"0.001"'):
+        for amount in (
+            "-0",
+            "0",
+            "0.00",
+            "-1",
+            "-0.01",
+            "0.001",
+            "100.005",
+            "1e-3",
+            "1.999",
+            "92233720368547758.08",
+            "92233720368547759",
+            "99999999999999999.99",
+            "100000000000000000",
+            "1e17",
+            "1e18",
+            "9223372036854775808e-2",
+            "18446744073709551617",
+            "184467440737095516.17",
+            '"-5"',
+            '"0"',
+            '"0.001"',
+        ):
             with self.subTest(amount):
                 self.check_refused(tip(amount=amount), "amount")
         for amount in ("92233720368547758.08", "1e17"):
@@ -64,9 +112,49 @@ class AmountTest(MoneyCase):
     def test_what_is_not_a_number(self):
         """O-29"""
         before = self.total()
-        for amount in ("NaN", "Infinity", "-Infinity", "-", "+1", ".5", "1.", "01", "00", "-01", "0x10", "1e", "1e+", "1_000", "1,000", "1 000", "1f", "\u0661", '"NaN"', '"abc"', '""', '" 1"', '"1 "',
-                       '"+1"', '".5"', '"01"', '"1\\u0000"', '"0x10"', "null", "true", "[]", "{}", "[1]", '{"a":1}', "1e1000000000", '"1e1000000000"', "1e-1000000000", "1e99999999999999999999",
-                       "-1e99999999999999999999", "0e99999999999999999999", "1e-99999999999999999999"):
+        for amount in (
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "-",
+            "+1",
+            ".5",
+            "1.",
+            "01",
+            "00",
+            "-01",
+            "0x10",
+            "1e",
+            "1e+",
+            "1_000",
+            "1,000",
+            "1 000",
+            "1f",
+            "\u0661",
+            '"NaN"',
+            '"abc"',
+            '""',
+            '" 1"',
+            '"1 "',
+            '"+1"',
+            '".5"',
+            '"01"',
+            '"1\\u0000"',
+            '"0x10"',
+            "null",
+            "true",
+            "[]",
+            "{}",
+            "[1]",
+            '{"a":1}',
+            "1e1000000000",
+            '"1e1000000000"',
+            "1e-1000000000",
+            "1e99999999999999999999",
+            "-1e99999999999999999999",
+            "0e99999999999999999999",
+            "1e-99999999999999999999",
+        ):
             with self.subTest(amount):
                 self.check_refused(tip(amount=amount), seconds=0.5)
         self.check_refused('{"roomId":"r","senderId":"a","recipientId":"b"}', "amount")
@@ -113,8 +201,25 @@ class ObjectTest(MoneyCase):
         self.assertEqual(self.create("/api/tips", " \t\r\n" + good + " \r\n\t").status, 201)
 
     def test_bodies_that_are_no_object(self):
-        for body in ("", " ", "null", "[]", '"x"', "1", "true", "{", "}", '{"roomId"', "{'roomId':'r'}", '{roomId:"r"}', tip()[:-1], tip()[:-1] + ",}", tip().replace(", ", " "), "\ufeff" + tip(),
-                     "roomId=r&amount=1"):
+        for body in (
+            "",
+            " ",
+            "null",
+            "[]",
+            '"x"',
+            "1",
+            "true",
+            "{",
+            "}",
+            '{"roomId"',
+            "{'roomId':'r'}",
+            '{roomId:"r"}',
+            tip()[:-1],
+            tip()[:-1] + ",}",
+            tip().replace(", ", " "),
+            "\ufeff" + tip(),
+            "roomId=r&amount=1",
+        ):
             with self.subTest(body):
                 self.check_refused(body)
 
@@ -123,7 +228,7 @@ class ObjectTest(MoneyCase):
             with self.subTest(value):
                 self.check_refused(tip()[:-1] + ', "metadata": %s}' % value)
         self.check_refused(tip(metadata={"a": 1}), "metadata")
-        for text in ('{"a":1}', "{not json", "", " ", "\\/\"\b\f\n\r\t\x1f\x7f", "\u2028\u2029</script>", "x" * 65536):
+        for text in ('{"a":1}', "{not json", "", " ", '\\/"\b\f\n\r\t\x1f\x7f', "\u2028\u2029</script>", "x" * 65536):
             with self.subTest(text[:20]):
                 answer = self.create("/api/tips", tip(metadata=text))
                 self.assertEqual(answer.json["metadata"], text)
@@ -131,8 +236,10 @@ class ObjectTest(MoneyCase):
         self.check_refused(tip(metadata="x" * 65537), "metadata")
 
     def test_required_members(self):
-        for path, good, members in (("/api/tips", json.loads(tip()), ("roomId", "senderId", "recipientId", "amount")),
-                                    ("/api/reactions", reaction(), ("roomId", "userId", "emoji"))):
+        for path, good, members in (
+            ("/api/tips", json.loads(tip()), ("roomId", "senderId", "recipientId", "amount")),
+            ("/api/reactions", reaction(), ("roomId", "userId", "emoji")),
+        ):
             for member in members:
                 for change in ("missing", None, "", "   ", "\t\u3000"):
                     with self.subTest(path=path, member=member, change=change):
@@ -150,8 +257,26 @@ class TextTest(MoneyCase):
     def test_octets_that_are_no_text(self):
         before = self.total()
         good = tip("text", message="@@").encode()
-        for octets in (b"a\\u0000b", b"\xc0\x80", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xff", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x94", b"\xf4\x90\x80\x80", b"\xe0\x80\xaf", b"\x80", b"\x01", b"\x1f",
-                       b"a\nb", b"\\x41", b"\\u12", b"\\u12G4", b"\\'"):
+        for octets in (
+            b"a\\u0000b",
+            b"\xc0\x80",
+            b"\xed\xa0\x80",
+            b"\xf5\x80\x80\x80",
+            b"\xff",
+            b"\xc3",
+            b"\xe2\x82",
+            b"\xf0\x9f\x94",
+            b"\xf4\x90\x80\x80",
+            b"\xe0\x80\xaf",
+            b"\x80",
+            b"\x01",
+            b"\x1f",
+            b"a\nb",
+            b"\\x41",
+            b"\\u12",
+            b"\\u12G4",
+            b"\\'",
+        ):
             with self.subTest(octets):
                 self.check_refused(good.replace(b"@@", octets))
         self.assertEqual(self.total(), before)
@@ -170,7 +295,17 @@ class TextTest(MoneyCase):
                 answer.body.decode("utf-8", "strict")
 
     def test_text_survives(self):
-        texts = ("\U0001F469\u200D\U0001F680", "\u2764\ufe0f", "a/b<>&'\u2028\u2029", "\ufeffbom", "\x7f\x80", "\U0010FFFF\uFFFF", "e\u0301 \u00e9", "\"\\\b\f\n\r\t", "\u202eRTL")
+        texts = (
+            "\U0001f469\u200d\U0001f680",
+            "\u2764\ufe0f",
+            "a/b<>&'\u2028\u2029",
+            "\ufeffbom",
+            "\x7f\x80",
+            "\U0010ffff\uffff",
+            "e\u0301 \u00e9",
+            '"\\\b\f\n\r\t',
+            "\u202eRTL",
+        )
         for text in texts:
             for ascii_only in (False, True):
                 with self.subTest(text=text, ascii_only=ascii_only):
@@ -179,12 +314,13 @@ class TextTest(MoneyCase):
                     self.assertEqual(answer.json["message"], text)
                     self.assertEqual(self.http.get("/api/tips/%d" % answer.json["id"]).body, answer.body)
         self.assertIn('"message":"a/b"', self.create("/api/tips", tip(message="a/b")).text)
-        self.assertIn("\U0001F525".encode(), self.create("/api/tips", tip(message="@@").replace("@@", "\\ud83d\\udd25")).body)
+        self.assertIn("\U0001f525".encode(), self.create("/api/tips", tip(message="@@").replace("@@", "\\ud83d\\udd25")).body)
 
 
 class LengthTest(MoneyCase):
     """O-32: code points, not bytes, not UTF-16 units."""
-    FIRE = "\U0001F525"
+
+    FIRE = "\U0001f525"
 
     def check_limit(self, path, make, member, unit, limit):
         with self.subTest(path=path, member=member):
@@ -211,7 +347,7 @@ class LengthTest(MoneyCase):
         self.create("/api/reactions", '{"roomId":"r","userId":"a","emoji":"%s"}' % ("\\ud83d\\udd25" * 100))
 
     def test_the_longest_room_is_found_again(self):
-        room = "\U0001F525" * 255
+        room = "\U0001f525" * 255
         created = self.create("/api/tips", tip(room))
         self.assertEqual(self.page("/api/tips?roomId=" + "%F0%9F%94%A5" * 255)["content"], [created.json])
 

@@ -1,4 +1,5 @@
 """Idempotency keys: cases O-36 to O-38, scope, both mismatch modes, restarts."""
+
 import json
 import threading
 import unittest
@@ -64,8 +65,15 @@ class MismatchTest(KeyCase):
 
     def test_other_body_is_refused(self):
         first = self.create("/api/tips", tip("other", amount="1"), "other-key")
-        changes = [tip("other", amount="2"), tip("other", "alicia", amount="1"), tip("other", recipient="rob", amount="1"), tip("other2", amount="1"),
-                   tip("other", amount="1", message=""), tip("other", amount="1", message="hi"), tip("other", amount="1", metadata="{}")]
+        changes = [
+            tip("other", amount="2"),
+            tip("other", "alicia", amount="1"),
+            tip("other", recipient="rob", amount="1"),
+            tip("other2", amount="1"),
+            tip("other", amount="1", message=""),
+            tip("other", amount="1", message="hi"),
+            tip("other", amount="1", metadata="{}"),
+        ]
         for body in changes:
             with self.subTest(body):
                 answer = self.http.post("/api/tips", body, "other-key")

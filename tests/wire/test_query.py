@@ -1,4 +1,5 @@
 """Lists: the Spring page key for key, every combination of filters against a model, keyset pages, query decoding (O-33) and paging extremes (O-35)."""
+
 import itertools
 import json
 import random
@@ -7,11 +8,31 @@ import urllib.parse
 
 from harness import WireCase, reaction, tip
 
-FIRE = "\U0001F525"
+FIRE = "\U0001f525"
 SORTED = {"empty": False, "sorted": True, "unsorted": False}
-EMOJI = (FIRE, "\u2764\ufe0f", "\u2764", "\U0001F44D", "+1")
-FAR = ("page=2147483647&size=2147483647", "page=4294967296", "page=9223372036854775807&size=1000", "page=9223372036854775807", "page=99999999999999999999999", "page=-1", "size=0",
-       "size=-5", "page=abc", "page=1.5", "page=1e1", "page=0x1", "page=%2B1x", "size=1001", "size=abc", "size=4294967297", "page=1%20", "page=1%00", "page=--1", "page=1000001&size=1")
+EMOJI = (FIRE, "\u2764\ufe0f", "\u2764", "\U0001f44d", "+1")
+FAR = (
+    "page=2147483647&size=2147483647",
+    "page=4294967296",
+    "page=9223372036854775807&size=1000",
+    "page=9223372036854775807",
+    "page=99999999999999999999999",
+    "page=-1",
+    "size=0",
+    "size=-5",
+    "page=abc",
+    "page=1.5",
+    "page=1e1",
+    "page=0x1",
+    "page=%2B1x",
+    "size=1001",
+    "size=abc",
+    "size=4294967297",
+    "page=1%20",
+    "page=1%00",
+    "page=--1",
+    "page=1000001&size=1",
+)
 
 
 def query(**members):
@@ -28,25 +49,51 @@ class PageShapeTest(WireCase):
         created = [self.create("/api/tips", tip("shape")).json for _ in range(5)]
         answer = self.http.get("/api/tips?roomId=shape&page=1&size=2")
         self.assertEqual(answer.header("Content-Type"), "application/json")
-        self.assertEqual(answer.json, {
-            "content": [created[2], created[1]], "empty": False, "first": False, "last": False, "number": 1, "numberOfElements": 2,
-            "pageable": {"offset": 2, "pageNumber": 1, "pageSize": 2, "paged": True, "sort": SORTED, "unpaged": False},
-            "size": 2, "sort": SORTED, "totalElements": 5, "totalPages": 3})
-        self.assertEqual(self.order(answer.text), ["content", "empty", "first", "last", "number", "numberOfElements", "pageable", "size", "sort", "totalElements", "totalPages"])
-        self.assertIn('"pageable":{"offset":2,"pageNumber":1,"pageSize":2,"paged":true,"sort":{"empty":false,"sorted":true,"unsorted":false},"unpaged":false},"size":2,', answer.text)
+        self.assertEqual(
+            answer.json,
+            {
+                "content": [created[2], created[1]],
+                "empty": False,
+                "first": False,
+                "last": False,
+                "number": 1,
+                "numberOfElements": 2,
+                "pageable": {"offset": 2, "pageNumber": 1, "pageSize": 2, "paged": True, "sort": SORTED, "unpaged": False},
+                "size": 2,
+                "sort": SORTED,
+                "totalElements": 5,
+                "totalPages": 3,
+            },
+        )
+        self.assertEqual(
+            self.order(answer.text),
+            ["content", "empty", "first", "last", "number", "numberOfElements", "pageable", "size", "sort", "totalElements", "totalPages"],
+        )
+        self.assertIn(
+            '"pageable":{"offset":2,"pageNumber":1,"pageSize":2,"paged":true,"sort":{"empty":false,"sorted":true,"unsorted":false},"unpaged":false},"size":2,',
+            answer.text,
+        )
 
     def test_last_page_and_past_the_end(self):
         for _ in range(5):
             self.create("/api/reactions", reaction("ends"))
         for page, count, first, last in ((0, 2, True, False), (2, 1, False, True), (3, 0, False, True), (1000, 0, False, True)):
             value = self.page("/api/reactions?roomId=ends&size=2&page=%d" % page)
-            self.assertEqual((value["numberOfElements"], len(value["content"]), value["first"], value["last"], value["empty"], value["number"]), (count, count, first, last, count == 0, page))
+            self.assertEqual(
+                (value["numberOfElements"], len(value["content"]), value["first"], value["last"], value["empty"], value["number"]),
+                (count, count, first, last, count == 0, page),
+            )
             self.assertEqual((value["totalElements"], value["totalPages"]), (5, 3))
 
     def test_empty_result(self):
         answer = self.http.get("/api/tips?roomId=nobody-was-here")
-        self.assertEqual(answer.text, '{"content":[],"empty":true,"first":true,"last":true,"number":0,"numberOfElements":0,"pageable":{"offset":0,"pageNumber":0,"pageSize":20,"paged":true,'
-                         '"sort":{"empty":false,"sorted":true,"unsorted":false},"unpaged":false},"size":20,"sort":{"empty":false,"sorted":true,"unsorted":false},"totalElements":0,"totalPages":0}')
+        self.assertEqual(
+            answer.text,
+            '{"content":[],"empty":true,"first":true,"last":true,"number":0,"numberOfElements":0,'
+            '"pageable":{"offset":0,"pageNumber":0,"pageSize":20,"paged":true,'
+            '"sort":{"empty":false,"sorted":true,"unsorted":false},"unpaged":false},'
+            '"size":20,"sort":{"empty":false,"sorted":true,"unsorted":false},"totalElements":0,"totalPages":0}',
+        )
 
     def test_defaults(self):
         for _ in range(21):
@@ -56,7 +103,7 @@ class PageShapeTest(WireCase):
             self.assertEqual((value["size"], value["number"], value["numberOfElements"], value["totalPages"]), (20, 0, 20, 2))
 
     def test_content_is_what_the_201_said(self):
-        created = self.http.post("/api/tips", tip("bytes", message="\U0001F469\u200D\U0001F680 /\"\\"))
+        created = self.http.post("/api/tips", tip("bytes", message='\U0001f469\u200d\U0001f680 /"\\'))
         self.assertIn(created.body, self.http.get("/api/tips?roomId=bytes").body)
         self.assertIn(created.body, self.http.get("/api/tips?roomId=bytes&after=").body)
 
@@ -100,15 +147,25 @@ class DecodingTest(WireCase):
     def test_percent_and_plus(self):
         for room in ("a b", "a+b", "a%b", "a&b=c", "\u00e9"):
             self.create("/api/tips", tip(room))
-        for text, rooms in (("a+b", ["a b"]), ("a%20b", ["a b"]), ("a%2Bb", ["a+b"]), ("a%2bb", ["a+b"]), ("a%25b", ["a%b"]), ("a%26b%3Dc", ["a&b=c"]), ("a%26b=c", ["a&b=c"]),
-                            ("%C3%A9", ["\u00e9"]), ("\u00e9", ["\u00e9"]), ("%61+%62", ["a b"])):
+        for text, rooms in (
+            ("a+b", ["a b"]),
+            ("a%20b", ["a b"]),
+            ("a%2Bb", ["a+b"]),
+            ("a%2bb", ["a+b"]),
+            ("a%25b", ["a%b"]),
+            ("a%26b%3Dc", ["a&b=c"]),
+            ("a%26b=c", ["a&b=c"]),
+            ("%C3%A9", ["\u00e9"]),
+            ("\u00e9", ["\u00e9"]),
+            ("%61+%62", ["a b"]),
+        ):
             with self.subTest(text):
                 self.assertEqual(self.ids("/api/tips?roomId=" + text), rooms)
         self.assertEqual(self.ids("/api/tips?room%49d=a+b"), ["a b"])
 
     def test_raw_emoji_is_the_encoded_emoji(self):
         self.create("/api/reactions", reaction("emoji", "u1", FIRE))
-        self.create("/api/reactions", reaction("emoji", "u2", "\U0001F44D"))
+        self.create("/api/reactions", reaction("emoji", "u2", "\U0001f44d"))
         encoded = self.http.get("/api/reactions?roomId=emoji&emoji=%F0%9F%94%A5")
         raw = self.http.get("/api/reactions?roomId=emoji&emoji=" + FIRE)
         self.assertEqual((encoded.status, raw.status), (200, 200))
@@ -117,7 +174,14 @@ class DecodingTest(WireCase):
 
     def test_malformed_escapes(self):
         for text in ("%", "%2", "%zz", "%FF", "%C0%80", "%ED%A0%80", "%00", "a%00b", "%u0041"):
-            for path, name in (("/api/tips", "roomId"), ("/api/tips", "senderId"), ("/api/tips", "recipientId"), ("/api/reactions", "emoji"), ("/api/reactions", "targetId"), ("/api/reactions", "userId")):
+            for path, name in (
+                ("/api/tips", "roomId"),
+                ("/api/tips", "senderId"),
+                ("/api/tips", "recipientId"),
+                ("/api/reactions", "emoji"),
+                ("/api/reactions", "targetId"),
+                ("/api/reactions", "userId"),
+            ):
                 with self.subTest(path=path, name=name, text=text):
                     self.check_error(self.http.get("%s?%s=%s" % (path, name, text)), 400, path, name)
 
@@ -181,7 +245,10 @@ class ModelTest(ListCase):
         client = cls.daemon.client()
         pick = cls.random.choice
         for _ in range(300):
-            answer = client.post("/api/tips", tip("r%d" % pick(range(4)), "u%d" % pick(range(6)), "u%d" % pick(range(6)), amount="%d.%02d" % (pick(range(1, 50)), pick(range(100)))))
+            answer = client.post(
+                "/api/tips",
+                tip("r%d" % pick(range(4)), "u%d" % pick(range(6)), "u%d" % pick(range(6)), amount="%d.%02d" % (pick(range(1, 50)), pick(range(100)))),
+            )
             assert answer.status == 201, answer
             cls.tips.insert(0, answer.json)
             answer = client.post("/api/reactions", reaction("r%d" % pick(range(4)), "u%d" % pick(range(6)), pick(EMOJI), targetId=pick((None, "", "t1", "t2"))))
@@ -195,11 +262,22 @@ class ModelTest(ListCase):
         pages = -(-len(expected) // size)
         for page in sorted({0, 1, max(pages - 1, 0), pages, self.random.randrange(pages + 1)}):
             value = self.page("%s?%s" % (path, query(**filters, page=page, size=size)))
-            part = expected[page * size:(page + 1) * size]
+            part = expected[page * size : (page + 1) * size]
             self.assertEqual(value["content"], part)
             seen = {key: value[key] for key in ("totalElements", "totalPages", "numberOfElements", "first", "last", "empty", "number", "size")}
-            self.assertEqual(seen, {"totalElements": len(expected), "totalPages": pages, "numberOfElements": len(part), "first": page == 0, "last": page + 1 >= pages, "empty": not part,
-                                    "number": page, "size": size})
+            self.assertEqual(
+                seen,
+                {
+                    "totalElements": len(expected),
+                    "totalPages": pages,
+                    "numberOfElements": len(part),
+                    "first": page == 0,
+                    "last": page + 1 >= pages,
+                    "empty": not part,
+                    "number": page,
+                    "size": size,
+                },
+            )
         if size >= 7:
             self.assertEqual(self.walk(path, filters, size), expected)
         value = self.page("%s?%s" % (path, query(**filters, size=size, after="")))

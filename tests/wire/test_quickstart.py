@@ -1,4 +1,5 @@
 """The curl lines of the old service's README, as its users paste them, and those of our own README, with the real curl."""
+
 import json
 import re
 import subprocess
@@ -40,7 +41,9 @@ STATUS_MARK = "\n#status "
 class ShellCase(WireCase):
     def shell(self, script):
         """Runs shell lines with our port in place of 8080; returns [(status, body)] of its curls."""
-        prelude = 'curl() { command curl --silent --show-error --max-time 20 --write-out "%s" "$@" || exit 9; }\n' % (STATUS_MARK.replace("\n", "\\n") + "%{http_code}\\n")
+        prelude = 'curl() { command curl --silent --show-error --max-time 20 --write-out "%s" "$@" || exit 9; }\n' % (
+            STATUS_MARK.replace("\n", "\\n") + "%{http_code}\\n"
+        )
         script = script.replace("localhost:8080", "localhost:%d" % self.daemon.address[1])
         ended = subprocess.run(["bash", "-c", prelude + script], capture_output=True, timeout=60, cwd=self.daemon.directory)
         self.assertEqual(ended.returncode, 0, ended.stderr.decode("utf-8", "replace"))
@@ -58,15 +61,21 @@ class OldReadmeTest(ShellCase):
     def test_the_old_readme_line_for_line(self):
         status, tip = self.one(CREATE_TIP)
         self.assertEqual(status, 201)
-        self.assertEqual({key: tip[key] for key in ("id", "roomId", "amount", "message", "metadata")},
-                         {"id": 1, "roomId": "gaming_stream_123", "amount": 100.0, "message": "Great play!", "metadata": '{"type":"celebration"}'})
+        self.assertEqual(
+            {key: tip[key] for key in ("id", "roomId", "amount", "message", "metadata")},
+            {"id": 1, "roomId": "gaming_stream_123", "amount": 100.0, "message": "Great play!", "metadata": '{"type":"celebration"}'},
+        )
         status, stamp = self.one(CREATE_REACTION)
         self.assertEqual((status, stamp["id"], stamp["emoji"], stamp["targetId"], stamp["metadata"]), (201, 1, "🔥", "msg_123", None))
-        for line, expected in (("curl http://localhost:8080/api/tips", tip), ("curl http://localhost:8080/api/tips?roomId=gaming_stream_123", tip),
-                               ("curl http://localhost:8080/api/tips?recipientId=bob", tip), ("curl http://localhost:8080/api/reactions", stamp),
-                               ("curl http://localhost:8080/api/reactions?roomId=gaming_stream_123", stamp),
-                               ('curl "http://localhost:8080/api/reactions?roomId=gaming_stream_123&emoji=🔥"', stamp),
-                               ("curl http://localhost:8080/api/reactions?targetId=msg_123", stamp)):
+        for line, expected in (
+            ("curl http://localhost:8080/api/tips", tip),
+            ("curl http://localhost:8080/api/tips?roomId=gaming_stream_123", tip),
+            ("curl http://localhost:8080/api/tips?recipientId=bob", tip),
+            ("curl http://localhost:8080/api/reactions", stamp),
+            ("curl http://localhost:8080/api/reactions?roomId=gaming_stream_123", stamp),
+            ('curl "http://localhost:8080/api/reactions?roomId=gaming_stream_123&emoji=🔥"', stamp),
+            ("curl http://localhost:8080/api/reactions?targetId=msg_123", stamp),
+        ):
             with self.subTest(line):
                 status, page = self.one(line)
                 self.assertEqual((status, page["content"], page["totalElements"]), (200, [expected], 1))
@@ -78,7 +87,9 @@ class OldReadmeTest(ShellCase):
 class OurReadmeTest(ShellCase):
     def test_our_own_readme(self):
         text = (ROOT / "README.md").read_text("utf-8")
-        blocks = [block for block in re.findall(r"^```(?:sh|bash|shell|console)?\n(.*?)^```", text, re.M | re.S) if "curl" in block and "localhost:8080" in block]
+        blocks = [
+            block for block in re.findall(r"^```(?:sh|bash|shell|console)?\n(.*?)^```", text, re.M | re.S) if "curl" in block and "localhost:8080" in block
+        ]
         self.assertTrue(blocks, "README.md has no curl lines")
         for block in blocks:
             with self.subTest(block[:60]):

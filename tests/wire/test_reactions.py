@@ -1,12 +1,13 @@
 """The old service's Reaction tests, on the wire (contract.md section 7; the broadcast test belongs to the live release)."""
+
 import unittest
 import urllib.parse
 
 from harness import TIMESTAMP, WireCase, reaction
 
-FIRE = "\U0001F525"
+FIRE = "\U0001f525"
 HEART = "\u2764\ufe0f"  # two code points, which must stay two
-THUMB = "\U0001F44D"
+THUMB = "\U0001f44d"
 
 
 class ReactionTest(WireCase):
@@ -20,8 +21,10 @@ class ReactionTest(WireCase):
         self.assertEqual(answer.header("Content-Type"), "application/json")
         value = answer.json
         self.assertEqual(list(value), ["id", "roomId", "userId", "emoji", "targetId", "metadata", "createdAt"])
-        self.assertEqual({key: value[key] for key in ("roomId", "userId", "emoji", "targetId", "metadata")},
-                         {"roomId": "create", "userId": "alice", "emoji": FIRE, "targetId": "msg_123", "metadata": '{"a":1}'})
+        self.assertEqual(
+            {key: value[key] for key in ("roomId", "userId", "emoji", "targetId", "metadata")},
+            {"roomId": "create", "userId": "alice", "emoji": FIRE, "targetId": "msg_123", "metadata": '{"a":1}'},
+        )
         self.assertGreaterEqual(value["id"], 1)
         self.assertRegex(value["createdAt"], TIMESTAMP)
         # Emoji leave as raw UTF-8, not as \u escapes (contract.md 0.2).

@@ -1,4 +1,5 @@
 """Orderly stops: what was acknowledged stays, what runs is answered, what dawdles is not waited for."""
+
 import signal
 import threading
 import time
@@ -36,7 +37,11 @@ class StopTest(OwnDaemonCase):
 
     def test_dripping_clients_do_not_hold_it(self):
         daemon = self.launch("--stop-grace-ms", "1000")
-        for start in ("GET / HTTP/1.1\r\nX: ", "POST /api/tips HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", ""):
+        for start in (
+            "GET / HTTP/1.1\r\nX: ",
+            "POST /api/tips HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+            "",
+        ):
             connection = daemon.connect()
             self.addCleanup(connection.close)
             connection.send(start)

@@ -1,9 +1,11 @@
 """Files: a foreign write lock (O-44), wrong and damaged files (O-46), second daemons, and the derived file rebuilt while the daemon serves."""
+
 import hashlib
 import os
 import pathlib
 import shutil
 import sqlite3
+import subprocess
 import threading
 import time
 import unittest
@@ -95,7 +97,10 @@ class RefusedFilesTest(OwnDaemonCase):
         """The start fails with one line that names the path, and the directory is as it was."""
         directory = pathlib.Path(path).parent
         before = self.picture(directory)
-        ended = run_once("--listen", "127.0.0.1:0", "--storage", "sqlite:%s" % path)
+        try:
+            ended = run_once("--listen", "127.0.0.1:0", "--storage", "sqlite:%s" % path, timeout=5)
+        except subprocess.TimeoutExpired:
+            self.fail("%s is served instead of refused" % path)
         self.assertEqual(ended.returncode, code, ended)
         self.assertEqual(ended.stdout, "")
         self.assertEqual(len(ended.stderr.splitlines()), 1, ended.stderr)
@@ -119,7 +124,12 @@ class RefusedFilesTest(OwnDaemonCase):
 
     def test_foreign_files(self):
         directory = self.scratch()
-        for name, content in (("text.db", b"not a database, but somebody's thesis\n" * 28), ("short.db", b"x"), ("zeros.db", b"\0" * 8192), ("half-head.db", b"SQLite format 3\0")):
+        for name, content in (
+            ("text.db", b"not a database, but somebody's thesis\n" * 28),
+            ("short.db", b"x"),
+            ("zeros.db", b"\0" * 8192),
+            ("half-head.db", b"SQLite format 3\0"),
+        ):
             with self.subTest(name):
                 path = directory / name
                 path.write_bytes(content)
@@ -150,7 +160,7 @@ class RefusedFilesTest(OwnDaemonCase):
         for keep in (0.5, 0.99, 4096 / whole.stat().st_size, 100 / whole.stat().st_size):
             with self.subTest(keep):
                 copy = directory / "copy.db"
-                copy.write_bytes(whole.read_bytes()[:int(whole.stat().st_size * keep)])
+                copy.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * keep)])
                 self.check_refused(copy)
 
     def test_a_whole_copy_is_served(self):
@@ -195,7 +205,6 @@ class SecondDaemonTest(OwnDaemonCase):
         self.assertIn(address, ended.stderr)
         daemon.stop_clean()
 
-
     def test_the_same_files_by_another_name(self):
         """A link is the same file: two writers on one log must not be, however they are named."""
         daemon = self.launch().wait_ready()
@@ -214,8 +223,17 @@ class SecondDaemonTest(OwnDaemonCase):
 class NamesTest(OwnDaemonCase):
     def test_paths_of_every_kind(self):
         """What SQLite's URIs, SQL and shells find special is a plain path here; the companion stands beside it."""
-        for name, index in (("plain", "plain-index"), ("a b.db", "a b-index.db"), ("q?mode=ro.db", "q?mode=ro-index.db"), ("h#x.db", "h#x-index.db"), ("p%20q.db", "p%20q-index.db"),
-                            ("it's \"x\".db", "it's \"x\"-index.db"), ("\U0001F525.db", "\U0001F525-index.db"), ("two.dots.db", "two.dots-index.db"), ("dir.d/plain", "dir.d/plain-index")):
+        for name, index in (
+            ("plain", "plain-index"),
+            ("a b.db", "a b-index.db"),
+            ("q?mode=ro.db", "q?mode=ro-index.db"),
+            ("h#x.db", "h#x-index.db"),
+            ("p%20q.db", "p%20q-index.db"),
+            ('it\'s "x".db', 'it\'s "x"-index.db'),
+            ("\U0001f525.db", "\U0001f525-index.db"),
+            ("two.dots.db", "two.dots-index.db"),
+            ("dir.d/plain", "dir.d/plain-index"),
+        ):
             with self.subTest(name):
                 directory = self.scratch()
                 (directory / "dir.d").mkdir()
@@ -251,7 +269,10 @@ class RebuildTest(OwnDaemonCase):
 
     def fill(self, http, count):
         for start in range(0, count, 10000):
-            lines = "\n".join('{"roomId":"r%d","senderId":"s%d","recipientId":"b","amount":1,"idempotencyKey":"k%d"}' % (i % 100, i % 1000, i) for i in range(start, min(start + 10000, count)))
+            lines = "\n".join(
+                '{"roomId":"r%d","senderId":"s%d","recipientId":"b","amount":1,"idempotencyKey":"k%d"}' % (i % 100, i % 1000, i)
+                for i in range(start, min(start + 10000, count))
+            )
             answer = http.request("POST", "/api/tips:batch", lines, [("Content-Type", "application/x-ndjson")])
             self.assertEqual(answer.text.count('{"status":201,'), min(10000, count - start))
 
@@ -313,7 +334,13 @@ class RebuildTest(OwnDaemonCase):
         whole = daemon.index.read_bytes()
         damaged = bytearray(whole)
         damaged[0:100] = b"\xff" * 100
-        for name, content in (("text", b"no index at all\n" * 100), ("empty", b""), ("truncated", whole[:len(whole) // 2]), ("damaged head", bytes(damaged)), ("foreign", foreign.index.read_bytes())):
+        for name, content in (
+            ("text", b"no index at all\n" * 100),
+            ("empty", b""),
+            ("truncated", whole[: len(whole) // 2]),
+            ("damaged head", bytes(damaged)),
+            ("foreign", foreign.index.read_bytes()),
+        ):
             with self.subTest(name):
                 for path in daemon.directory.glob("tc-index.db*"):
                     path.unlink()

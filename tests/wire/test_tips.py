@@ -1,4 +1,5 @@
 """The old service's Tip tests, on the wire (contract.md section 7; the broadcast test belongs to the live release)."""
+
 import unittest
 
 from harness import TIMESTAMP, WireCase
