@@ -126,11 +126,12 @@ static void stop(daemon_parts *d) {
   if (d->kitchen) tcd_kitchen_stop(d->kitchen);
   int rc = tc_close(d->app.engine);
   if (rc) say(d, TC_LOG_ERROR, "closing the storage: %s", tc_strerror(rc));
-  tcd_front_close(d->app.front);
-  tcd_kitchen_close(d->kitchen);
+  /* Until here a second signal ends the process at once. The watcher may be inside tcd_front_stop, so it goes before the front. */
   atomic_store(&d->ended, 1);
   if (d->watcher.started) (void)pthread_kill(d->watcher.id, SIGUSR1);
   tci_thread_join(&d->watcher);
+  tcd_front_close(d->app.front);
+  tcd_kitchen_close(d->kitchen);
 }
 
 static int serve(daemon_parts *d) {

@@ -13,7 +13,7 @@ static const int column_of[TCI_DIM_COUNT] = {[TCI_DIM_ID] = -1,
 
 int tci_dim_has(int dim, const tc_record *record) { return dim == TCI_DIM_ID || record->text[column_of[dim]].ptr != NULL; }
 
-static uint64_t hash_of(const tci_sipkey *key, int dim, const tc_record *record) {
+uint64_t tci_chain_hash(const tci_sipkey *key, int dim, const tc_record *record) {
   /* Dimension and kind go into the key, so that one table serves all and the text is hashed as it stands. */
   tci_sipkey mixed = {key->k0 ^ (uint64_t)(unsigned)dim << 32, key->k1 ^ record->kind};
   if (dim == TCI_DIM_ID) return tci_siphash(&mixed, &record->id, sizeof record->id);
@@ -60,8 +60,9 @@ void tci_chains_free(tci_chains *chains) {
   memset(chains, 0, sizeof *chains);
 }
 
-int64_t tci_chain_push(tci_chains *chains, const tci_sipkey *key, int dim, const tc_record *record, int64_t seq, tci_record_at record_at, const void *owner) {
-  uint64_t hash = hash_of(key, dim, record);
+void tci_chain_prefetch(const tci_chains *chains, uint64_t hash) { __builtin_prefetch(&chains->slots[(size_t)hash & (chains->cap - 1)], 1); }
+
+int64_t tci_chain_push(tci_chains *chains, uint64_t hash, int dim, const tc_record *record, int64_t seq, tci_record_at record_at, const void *owner) {
   tci_chain *slot = &chains->slots[slot_of(chains, hash, dim, record, record_at, owner)];
   int64_t before = slot->newest;
   if (!before) chains->used++;
@@ -72,13 +73,15 @@ int64_t tci_chain_push(tci_chains *chains, const tci_sipkey *key, int dim, const
 
 int64_t tci_chain_newest(const tci_chains *chains, const tci_sipkey *key, int dim, const tc_record *probe, tci_record_at record_at, const void *owner) {
   if (!chains->cap) return 0;
-  return chains->slots[slot_of(chains, hash_of(key, dim, probe), dim, probe, record_at, owner)].newest;
+  return chains->slots[slot_of(chains, tci_chain_hash(key, dim, probe), dim, probe, record_at, owner)].newest;
 }
 
-void tci_chain_drop(tci_chains *chains, const tci_sipkey *key, int dim, const tc_record *record, int64_t seq, tci_record_at record_at, const void *owner) {
+void tci_chain_drop(tci_chains *chains, uint64_t hash, int64_t seq) {
   size_t mask = chains->cap - 1;
-  size_t hole = slot_of(chains, hash_of(key, dim, record), dim, record, record_at, owner);
-  if (chains->slots[hole].newest != seq) return;
+  size_t hole = (size_t)hash & mask;
+  /* A seq with its hash names one chain: two dimensions of one event have different hashes, or both texts would have to be compared here. */
+  while (chains->slots[hole].newest && (chains->slots[hole].newest != seq || chains->slots[hole].hash != hash)) hole = (hole + 1) & mask;
+  if (!chains->slots[hole].newest) return;
   chains->used--;
   /* Linear probing without tombstones (Knuth 6.4, algorithm R): move back whatever the hole would cut off from its home slot. */
   for (size_t i = (hole + 1) & mask; chains->slots[i].newest; i = (i + 1) & mask) {

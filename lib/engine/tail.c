@@ -10,8 +10,12 @@
 
 typedef struct node {
   tc_event *event;
+  uint64_t hash[TCI_DIM_COUNT];
   uint32_t back[TCI_DIM_COUNT]; /* distance in seq to the next older node of the chain; 0: it is the oldest ever */
+  uint32_t kind;                /* the event's: counting does not touch the event */
 } node;
+
+#define AHEAD 4 /* nodes between a prefetch and its use */
 
 struct tci_tail {
   pthread_mutex_t mutex;
@@ -120,11 +124,10 @@ int tci_tail_wait_room(tci_tail *tail, size_t n, uint64_t bytes, int64_t timeout
 
 static void add_one(tci_tail *tail, tc_event *event) {
   node *slot = at(tail, ++tail->end);
-  memset(slot, 0, sizeof *slot);
   slot->event = tc_event_ref(event);
   for (int dim = 0; dim < TCI_DIM_COUNT; dim++) {
     if (!tci_dim_has(dim, &event->record)) continue;
-    int64_t older = tci_chain_push(&tail->chains, &tail->key, dim, &event->record, tail->end, record_at, tail);
+    int64_t older = tci_chain_push(&tail->chains, slot->hash[dim], dim, &event->record, tail->end, record_at, tail);
     /* A distance beyond 32 bits is far outside any ring: the chain ends there anyway. */
     if (older && tail->end - older <= UINT32_MAX) slot->back[dim] = (uint32_t)(tail->end - older);
   }
@@ -134,18 +137,39 @@ static void add_one(tci_tail *tail, tc_event *event) {
   tail->unindexed_bytes += node_bytes(event);
 }
 
+static void prefetch_chains(const tci_tail *tail, const node *slot) {
+  for (int dim = 0; dim < TCI_DIM_COUNT; dim++) tci_chain_prefetch(&tail->chains, slot->hash[dim]);
+}
+
+static void prepare(tci_tail *tail, node *slot, const tc_record *record) {
+  memset(slot, 0, sizeof *slot);
+  slot->kind = record->kind;
+  for (int dim = 0; dim < TCI_DIM_COUNT; dim++) {
+    if (tci_dim_has(dim, record)) slot->hash[dim] = tci_chain_hash(&tail->key, dim, record);
+  }
+}
+
 void tci_tail_add(tci_tail *tail, tc_event *const *events, size_t n) {
   pthread_mutex_lock(&tail->mutex);
-  for (size_t i = 0; i < n; i++) add_one(tail, events[i]);
+  int64_t first = tail->end + 1;
+  for (size_t i = 0; i < n; i++) prepare(tail, at(tail, first + (int64_t)i), &events[i]->record);
+  for (size_t i = 0; i < n; i++) {
+    if (i + AHEAD < n) prefetch_chains(tail, at(tail, first + (int64_t)i + AHEAD));
+    add_one(tail, events[i]);
+  }
   pthread_mutex_unlock(&tail->mutex);
 }
 
 /* Drops the oldest node: chains whose newest it is end with it, the others run out of the ring by themselves. */
 static void drop_oldest(tci_tail *tail) {
   node *slot = at(tail, tail->base);
-  const tc_record *record = &slot->event->record;
+  if (tail->base + AHEAD <= tail->end) {
+    const node *soon = at(tail, tail->base + AHEAD);
+    __builtin_prefetch(soon->event);
+    prefetch_chains(tail, soon);
+  }
   for (int dim = 0; dim < TCI_DIM_COUNT; dim++) {
-    if (tci_dim_has(dim, record)) tci_chain_drop(&tail->chains, &tail->key, dim, record, tail->base, record_at, tail);
+    if (tci_dim_has(dim, &slot->event->record)) tci_chain_drop(&tail->chains, slot->hash[dim], tail->base);
   }
   tail->bytes -= node_bytes(slot->event);
   tc_event_unref(slot->event);
@@ -242,6 +266,12 @@ static int walk_dim(const tc_filter *filter) {
   return -1;
 }
 
+static int filters_of(const tc_filter *filter) {
+  int n = 0;
+  for (int c = 0; c < TC_COL_COUNT; c++) n += filter->text[c].ptr != NULL;
+  return n;
+}
+
 static int list_order(const void *x, const void *y) {
   const tc_record *a = &(*(tc_event *const *)x)->record, *b = &(*(tc_event *const *)y)->record;
   if (a->seq == b->seq) return 0;
@@ -267,9 +297,14 @@ int tci_tail_collect(tci_tail *tail, const tc_filter *filter, int64_t index_seq,
   int in_order = tail->last_descent <= floor;
   if (!in_order) c.need = SIZE_MAX;
   int64_t seq = dim < 0 ? tail->end : tci_chain_newest(&tail->chains, &tail->key, dim, &probe, record_at, tail);
+  int exact = filters_of(filter) == (dim >= 0);
   while (!rc && seq >= floor) {
     const node *here = at(tail, seq);
-    if (tci_filter_match(filter, &here->event->record)) rc = collect_one(&c, here->event);
+    if (exact && hits.n >= c.need) {
+      hits.total += here->kind == filter->kind; /* only counted from here on: every node of the chain matches */
+    } else if (tci_filter_match(filter, &here->event->record)) {
+      rc = collect_one(&c, here->event);
+    }
     if (dim >= 0 && here->back[dim] == 0) break;
     seq -= dim < 0 ? 1 : here->back[dim];
   }

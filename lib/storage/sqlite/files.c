@@ -167,13 +167,12 @@ int tci_file_probe(const tc_storage_env *env, const char *path, uint32_t applica
   const char *name = sqlite3_create_filename(path, "", "", 0, NULL);
   int code = TC_ENOMEM, flags = 0;
   uint8_t head[100] = {0};
-  sqlite3_int64 size = 0;
+  sqlite3_int64 size = st.st_size; /* not the VFS's word: it takes a file of one byte for an empty one */
   if (!file || !name) {
     env->fail(TC_ENOMEM, "");
     goto out;
   }
   int rc = vfs->xOpen(vfs, name, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, &flags);
-  if (!rc) rc = file->pMethods->xFileSize(file, &size);
   if (!rc && size) rc = file->pMethods->xRead(file, head, sizeof head, 0);
   if (rc && rc != SQLITE_IOERR_SHORT_READ) {
     env->fail(code = TC_ESTORAGE, "cannot read %s: %s", path, sqlite3_errstr(rc));
