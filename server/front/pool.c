@@ -101,9 +101,7 @@ static int may_have_acted(const oven *failed) {
   return failed->sent && !tcd_text_is(method, "GET") && !tcd_text_is(method, "HEAD");
 }
 
-static int may_repeat(const oven *failed) {
-  return !failed->exchange->resent && !failed->in.len && failed->state != BODY && !may_have_acted(failed);
-}
+static int may_repeat(const oven *failed) { return !failed->exchange->resent && !failed->in.len && failed->state != BODY && !may_have_acted(failed); }
 
 static void fail(oven *failed, const char *message) {
   tcd_pool *pool = failed->pool;
