@@ -194,7 +194,7 @@ static char *read_document(void) {
   static char text[65536];
   char path[1024];
   size_t root = strlen(__FILE__) - (sizeof here - 1);
-  ck_assert_str_eq(__FILE__ + root, here);
+  ck_assert_str_eq(&__FILE__[root], here);
   (void)snprintf(path, sizeof path, "%.*s%s", (int)root, __FILE__, document);
   FILE *file = fopen(path, "r");
   ck_assert_msg(file != NULL, "cannot open %s", path);
