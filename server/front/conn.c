@@ -17,20 +17,84 @@ static tcd_front *front_of(const tcd_conn *conn) { return conn->source.front; }
 
 void tcd_conn_start(tcd_conn *conn, int class) { tcd_deadline_start(&conn->deadline, &front_of(conn)->due[class], front_of(conn)->now_us); }
 
-int tcd_conn_open(tcd_front *front, int fd, const char *peer) {
+/* What came behind the request goes back to the connection. */
+static void take_rest(tcd_conn *conn) {
+  tcd_exchange *exchange = conn->exchange;
+  if (exchange->in.len <= exchange->used) return;
+  tci_buf_consume(&exchange->in, exchange->used);
+  tcd_input_drop(front_of(conn), &conn->in);
+  conn->in = exchange->in;
+  memset(&exchange->in, 0, sizeof exchange->in);
+}
+
+static tcd_conn *make(tcd_front *front, const char *peer) {
   tcd_conn *conn = tci_zalloc(sizeof *conn);
-  if (!conn) {
-    (void)close(fd);
-    return ENOMEM;
-  }
+  if (!conn) return NULL;
   memcpy(conn->peer, peer, strnlen(peer, TCD_PEER_SIZE - 1) + 1);
+  conn->source.front = front;
+  conn->source.on_event = on_event;
+  conn->readable = 1;
+  return conn;
+}
+
+static void enter(tcd_conn *conn) {
+  tcd_front *front = front_of(conn);
   conn->next = front->conns;
   if (front->conns) front->conns->prev = conn;
   front->conns = conn;
   front->conn_count++;
   tcd_count(&front->connections, 1);
-  conn->source.front = front;
-  conn->readable = 1;
+}
+
+static void leave(tcd_conn *conn) {
+  tcd_front *front = front_of(conn);
+  tcd_deadline_stop(&conn->deadline);
+  tcd_input_drop(front, &conn->in);
+  if (conn->prev) conn->prev->next = conn->next;
+  else front->conns = conn->next;
+  if (conn->next) conn->next->prev = conn->prev;
+  front->conn_count--;
+  tcd_count(&front->connections, -1);
+}
+
+int tcd_conn_adopt(tcd_front *front, int fd, const char *peer, tc_text rest) {
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+  tcd_conn *conn = make(front, peer);
+  if (!conn) return -1;
+  event.data.ptr = &conn->source;
+  if (rest.len && (tcd_input_take(front, &conn->in) || tci_buf_append(&conn->in, rest.ptr, rest.len))) goto fail;
+  if (epoll_ctl(front->epoll_fd, EPOLL_CTL_MOD, fd, &event)) goto fail;
+  conn->source.fd = fd;
+  enter(conn);
+  tcd_conn_start(conn, TCD_DUE_IDLE);
+  run(conn);
+  return 0;
+
+fail:
+  tcd_input_drop(front, &conn->in);
+  tci_free(conn);
+  return -1;
+}
+
+void tcd_conn_leave(tcd_conn *conn, tci_buf *early) {
+  tcd_exchange *exchange = conn->exchange;
+  take_rest(conn);
+  *early = conn->in;
+  memset(&conn->in, 0, sizeof conn->in);
+  leave(conn);
+  conn->exchange = NULL;
+  exchange->conn = NULL;
+  tcd_exchange_drop(exchange);
+  tcd_source_release(&conn->source);
+}
+
+int tcd_conn_open(tcd_front *front, int fd, const char *peer) {
+  tcd_conn *conn = make(front, peer);
+  if (!conn) {
+    (void)close(fd);
+    return ENOMEM;
+  }
+  enter(conn);
   int rc = tcd_source_add(front, &conn->source, fd, on_event);
   if (rc) {
     tcd_conn_close(conn);
@@ -42,16 +106,9 @@ int tcd_conn_open(tcd_front *front, int fd, const char *peer) {
 }
 
 void tcd_conn_close(tcd_conn *conn) {
-  tcd_front *front = front_of(conn);
   tcd_exchange *exchange = conn->exchange;
   if (conn->source.fd < 0) return;
-  tcd_deadline_stop(&conn->deadline);
-  tcd_input_drop(front, &conn->in);
-  if (conn->prev) conn->prev->next = conn->next;
-  else front->conns = conn->next;
-  if (conn->next) conn->next->prev = conn->prev;
-  front->conn_count--;
-  tcd_count(&front->connections, -1);
+  leave(conn);
   conn->exchange = NULL;
   if (exchange) exchange->conn = NULL;
   if (conn->state != TCD_CONN_BUSY) tcd_exchange_drop(exchange); /* a busy one is still the handler's; it ends when it completes */
@@ -76,13 +133,8 @@ static void finish(tcd_conn *conn) {
   tcd_front *front = front_of(conn);
   tcd_exchange *exchange = conn->exchange;
   int close = exchange->reply.close;
+  if (!close) take_rest(conn);
   conn->exchange = NULL;
-  if (!close && exchange->in.len > exchange->used) {
-    tci_buf_consume(&exchange->in, exchange->used);
-    tcd_input_drop(front, &conn->in);
-    conn->in = exchange->in;
-    memset(&exchange->in, 0, sizeof exchange->in);
-  }
   tcd_exchange_drop(exchange);
   if (!close) {
     conn->state = TCD_CONN_HEAD;

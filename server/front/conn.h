@@ -25,6 +25,10 @@ struct tcd_conn {
 };
 
 int tcd_conn_open(tcd_front *front, int fd, const char *peer); /* takes fd in any case; 0 or an errno value */
+/* A socket comes back from a link, with the beginning of its next request; 0, or -1: nothing has happened. */
+int tcd_conn_adopt(tcd_front *front, int fd, const char *peer, tc_text rest);
+/* The socket goes to a link: ends the exchange and gives up the descriptor. *early: what came behind the request; tcd_input_drop frees it. */
+void tcd_conn_leave(tcd_conn *conn, tci_buf *early);
 void tcd_conn_close(tcd_conn *conn);
 void tcd_conn_start(tcd_conn *conn, int class); /* its deadline, from now */
 /* Gives the request up with an answer. All refusals of the front that are about framing, size or time end the connection: where the next request would begin is

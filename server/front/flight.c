@@ -1,8 +1,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/wake.h"
-#include "server/front/reactor.h"
+#include "server/front/conn.h"
 
 #define KEEP_BYTES (16u << 10) /* larger buffers go back to the allocator with their request */
 
@@ -22,17 +21,16 @@ void tcd_input_drop(tcd_front *front, tci_buf *in) {
   tci_buf_free(in);
 }
 
+static void answer(tcd_task *task) { tcd_conn_answer((tcd_exchange *)((char *)task - offsetof(tcd_exchange, task))); }
+
 void tcd_exchange_complete(tcd_exchange *exchange) {
-  tcd_front *front = exchange->front;
-  tcd_exchange *newest = atomic_load_explicit(&front->completed, memory_order_relaxed);
-  do {
-    exchange->next = newest;
-  } while (!atomic_compare_exchange_weak(&front->completed, &newest, exchange));
-  /* From here on the exchange is the front's. The front says that it will sleep before it looks at the list a last time, so one of us sees the other. */
-  if (atomic_exchange(&front->sleeping, 0)) tci_wake_ring(front->wake.fd);
+  exchange->task.run = answer;
+  tcd_front_post(exchange->front, &exchange->task);
 }
 
 static void deliver(tcd_reply *reply) { tcd_exchange_complete((tcd_exchange *)reply); }
+
+tcd_exchange *tcd_exchange_of(tcd_reply *reply) { return reply->deliver == deliver ? (tcd_exchange *)reply : NULL; }
 
 static void deliver_nothing(tcd_reply *reply) { (void)reply; }
 

@@ -15,6 +15,7 @@
 #define EVENTS_MAX 256
 #define TICK_MS 100 /* the longest sleep while somebody waits for time to pass: the clock is injected and need not keep the kernel's pace */
 #define LINGER_US 2000000
+#define GOODBYE_US 1000000
 #define KITCHEN_US 60000000
 
 int tcd_source_add(tcd_front *front, tcd_source *source, int fd, void (*on_event)(tcd_source *, uint32_t)) {
@@ -27,6 +28,10 @@ int tcd_source_add(tcd_front *front, tcd_source *source, int fd, void (*on_event
 
 void tcd_source_close(tcd_source *source) {
   (void)close(source->fd); /* also leaves the epoll set */
+  tcd_source_release(source);
+}
+
+void tcd_source_release(tcd_source *source) {
   source->fd = -1;
   source->next_closed = source->front->closed;
   source->front->closed = source;
@@ -65,12 +70,15 @@ static void init_deadlines(tcd_front *front) {
     [TCD_DUE_IDLE] = (int64_t)options->idle_timeout_ms * 1000,
     [TCD_DUE_WRITE] = (int64_t)options->write_deadline_ms * 1000,
     [TCD_DUE_LINGER] = LINGER_US,
+    [TCD_DUE_LINK] = LINGER_US,
     [TCD_DUE_KITCHEN] = KITCHEN_US,
   };
   for (int i = 0; i < TCD_DUE_CLASSES; i++) {
     front->due[i].span_us = spans_us[i];
-    front->due[i].expired = i == TCD_DUE_KITCHEN ? tcd_pool_expired : tcd_conn_expired;
+    front->due[i].expired = tcd_conn_expired;
   }
+  front->due[TCD_DUE_KITCHEN].expired = tcd_pool_expired;
+  front->due[TCD_DUE_LINK].expired = tcd_link_expired;
 }
 
 static void init_options(tcd_front *front, const tcd_front_options *options) {
@@ -87,6 +95,8 @@ static void init_options(tcd_front *front, const tcd_front_options *options) {
   if (!own->max_buffered_bytes) own->max_buffered_bytes = 256u << 20;
   front->clock = (tc_clock){sizeof(tc_clock), tci_sys_wall_us, tci_sys_monotonic_us, NULL};
   if (options->clock) front->clock = *options->clock;
+  front->now_us = front->clock.monotonic_us(front->clock.userdata);
+  tcd_wheel_init(&front->wheel, front->now_us);
 }
 
 int tcd_front_open(tcd_front **out, const tcd_front_options *options, char *error, size_t error_size) {
@@ -145,7 +155,8 @@ void tcd_front_stop(tcd_front *front, uint32_t grace_ms) {
 /* How long the kernel may let us sleep: for ever only when nothing waits for time to pass. */
 static int sleep_ms(const tcd_front *front) {
   int64_t left_us = (int64_t)TICK_MS * 1000;
-  int waiting = front->live || front->accept_after_us || front->stop_seen;
+  int waiting = front->live || front->accept_after_us || front->stop_seen || front->wheel.running;
+  if (front->turn_again) return 0;
   if (front->accept_ready && front->now_us >= front->accept_after_us) return 0;
   for (int i = 0; i < TCD_DUE_CLASSES; i++) {
     const tcd_deadline *first = front->due[i].first;
@@ -157,21 +168,37 @@ static int sleep_ms(const tcd_front *front) {
   return left_us > 0 ? (int)((left_us + 999) / 1000) : 0;
 }
 
+void tcd_front_post(tcd_front *front, tcd_task *task) {
+  tcd_task *newest = atomic_load_explicit(&front->posted, memory_order_relaxed);
+  do {
+    task->next = newest;
+  } while (!atomic_compare_exchange_weak(&front->posted, &newest, task));
+  /* From here on the task is the front's. The front says that it will sleep before it looks at the list a last time, so one of us sees the other. */
+  if (atomic_exchange(&front->sleeping, 0)) tci_wake_ring(front->wake.fd);
+}
+
 /* Oldest first: the list is newest first. */
-static void answer_completed(tcd_front *front) {
-  tcd_exchange *newest = atomic_exchange(&front->completed, NULL), *oldest = NULL;
+static void run_posted(tcd_front *front) {
+  tcd_task *newest = atomic_exchange(&front->posted, NULL), *oldest = NULL;
   while (newest) {
-    tcd_exchange *next = newest->next;
+    tcd_task *next = newest->next;
     newest->next = oldest;
     oldest = newest;
     newest = next;
   }
   while (oldest) {
-    tcd_exchange *next = oldest->next; /* it may be freed, or be another request's, in a moment */
-    tcd_conn_answer(oldest);
+    tcd_task *next = oldest->next; /* it may be freed, or be posted again, in a moment */
+    oldest->run(oldest);
     oldest = next;
   }
 }
+
+void tcd_front_set_turn(tcd_front *front, int (*turn)(void *), void *userdata) {
+  front->turn = turn;
+  front->turn_userdata = userdata;
+}
+
+static void take_turn(tcd_front *front) { front->turn_again = front->turn && front->turn(front->turn_userdata); }
 
 static void free_closed(tcd_front *front) {
   while (front->closed) {
@@ -191,14 +218,23 @@ static int look_at_stop(tcd_front *front) {
     tcd_listen_close(front);
     tcd_conn_stop(front);
   }
-  return stops > 1 || !front->conns || front->now_us >= front->stop_due_us;
+  int late = front->now_us >= front->stop_due_us;
+  if (stops > 1) return 1;
+  if (front->conns && !late) return 0;
+  /* All that was accepted is answered: what lives on is told now, with everything committed before its goodbye. */
+  if (!front->links_due_us) {
+    front->links_due_us = front->now_us + GOODBYE_US;
+    tcd_link_stop(front);
+    take_turn(front);
+  }
+  return !front->links || front->now_us >= front->links_due_us;
 }
 
 static int wait_for_events(tcd_front *front, struct epoll_event *events) {
   int ms = sleep_ms(front);
   /* Said first, looked at after: whoever completes something in between either is seen here or sees that it has to ring. */
   atomic_store(&front->sleeping, 1);
-  if (atomic_load(&front->completed)) ms = 0;
+  if (atomic_load(&front->posted)) ms = 0;
   int n = epoll_wait(front->epoll_fd, events, EVENTS_MAX, ms);
   atomic_store(&front->sleeping, 0);
   return n;
@@ -207,6 +243,8 @@ static int wait_for_events(tcd_front *front, struct epoll_event *events) {
 static void close_all(tcd_front *front) {
   tcd_listen_close(front);
   while (front->conns) tcd_conn_close(front->conns);
+  tcd_link_end(front);
+  take_turn(front); /* the owners of links clear up */
   tcd_pool_stop(front);
   free_closed(front);
 }
@@ -230,8 +268,10 @@ int tcd_front_run(tcd_front *front) {
     }
     tcd_listen_accept(front);
     for (int i = 0; i < TCD_DUE_CLASSES; i++) tcd_deadline_expire(&front->due[i], front->now_us);
-    answer_completed(front);
+    tcd_wheel_turn(&front->wheel, front->now_us);
+    run_posted(front);
     tcd_pool_tick(front);
+    take_turn(front);
     over = look_at_stop(front);
     free_closed(front);
   }

@@ -2,10 +2,10 @@
  *
  * Design notes
  *  - A source is anything with a file descriptor in the epoll set. It is registered once, edge-triggered, for both directions: no epoll_ctl in the path of a request.
- *    An upgraded connection (WebSocket, SSE) will be the same tcd_conn with another on_event.
+ *    A client that leaves HTTP (WebSocket, SSE) goes from a tcd_conn to a tcd_link: the same socket, another source.
  *  - An exchange is one request with its reply. It owns the bytes that its request points into, so it outlives the connection when the client goes away
  *    while a handler still has it. Only the front's thread looks at exchange->conn.
- *  - Every reply, from whatever thread, goes on one lock-free list and is written when the loop comes round: no recursion, one order of things, one wake for
+ *  - Every reply, from whatever thread, is a task on one lock-free list and is written when the loop comes round: no recursion, one order of things, one wake for
  *    as many completions as come while the front sleeps.
  *  - Nothing is freed while a batch of epoll events is being worked off, since a later event of the batch may name it: closed sources go on a list first.
  */
@@ -18,15 +18,19 @@
 #include "server/front/deadline.h"
 #include "server/front/front.h"
 #include "server/front/head.h"
+#include "server/front/task.h"
+#include "server/front/timer.h"
 
-#define TCD_PEER_SIZE 56     /* "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535" */
-#define TCD_INPUT_BYTES 4096 /* of a new input buffer */
-#define TCD_SPARES_MAX 256   /* idle input buffers and exchanges kept for the next request */
+#define TCD_PEER_SIZE 56              /* "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535" */
+#define TCD_INPUT_BYTES 4096          /* of a new input buffer */
+#define TCD_SCRATCH_BYTES (64u << 10) /* what links read into: none holds a buffer of its own while it has nothing to hold */
+#define TCD_SPARES_MAX 256            /* idle input buffers and exchanges kept for the next request */
 
 typedef struct tcd_source tcd_source;
 typedef struct tcd_conn tcd_conn;
 typedef struct tcd_exchange tcd_exchange;
 typedef struct tcd_pool tcd_pool;
+struct tcd_link;
 
 struct tcd_source {
   int fd; /* -1: closed; events that still come are to be ignored */
@@ -39,8 +43,9 @@ struct tcd_exchange {
   tcd_reply reply; /* first: deliver gets this address */
   tcd_request request;
   tcd_front *front;
+  tcd_task task;      /* of its completion */
   tcd_conn *conn;     /* NULL: the client has gone */
-  tcd_exchange *next; /* in the completions, the kitchen's queue or the spares */
+  tcd_exchange *next; /* in the kitchen's queue or the spares */
   tcd_exchange *live_prev, *live_next;
   tci_buf in;   /* head and, if it came along, body */
   size_t used;  /* of in; the rest is the next request */
@@ -57,7 +62,7 @@ struct tcd_exchange {
   tcd_head head;
 };
 
-enum { TCD_DUE_HEAD, TCD_DUE_BODY, TCD_DUE_IDLE, TCD_DUE_WRITE, TCD_DUE_LINGER, TCD_DUE_KITCHEN, TCD_DUE_CLASSES };
+enum { TCD_DUE_HEAD, TCD_DUE_BODY, TCD_DUE_IDLE, TCD_DUE_WRITE, TCD_DUE_LINGER, TCD_DUE_LINK, TCD_DUE_KITCHEN, TCD_DUE_CLASSES };
 
 struct tcd_front {
   tcd_front_options options;
@@ -69,8 +74,13 @@ struct tcd_front {
   int accept_ready;        /* the backlog may hold more */
   int64_t accept_after_us; /* out of descriptors: not before */
   tcd_deadline_class due[TCD_DUE_CLASSES];
-  tcd_conn *conns; /* all */
-  size_t conn_count;
+  tcd_conn *conns;        /* all */
+  struct tcd_link *links; /* all */
+  size_t conn_count;      /* of both */
+  tcd_wheel wheel;
+  int (*turn)(void *userdata);
+  void *turn_userdata;
+  int turn_again;     /* the last turn has left something to do */
   tcd_exchange *live; /* all that are not spare */
   tcd_exchange *spare_exchanges;
   size_t spare_exchange_count;
@@ -81,21 +91,24 @@ struct tcd_front {
   int64_t date_second; /* of date */
   char date[32];
   int stop_seen;
-  int64_t stop_due_us;
-  _Atomic(tcd_exchange *) completed; /* newest first */
-  atomic_int sleeping;               /* 1: whoever completes something has to ring */
+  int64_t stop_due_us, links_due_us; /* links_due_us 0: they have not been told yet */
+  _Atomic(tcd_task *) posted;        /* newest first */
+  atomic_int sleeping;               /* 1: whoever posts something has to ring */
   atomic_uint stops;
   atomic_uint stop_grace_ms;
   atomic_uint_fast64_t connections, requests, buffered, refused; /* written by the front's thread only */
+  char scratch[TCD_SCRATCH_BYTES];
 };
 
 /* reactor.c */
 int tcd_source_add(tcd_front *front, tcd_source *source, int fd, void (*on_event)(tcd_source *, uint32_t)); /* 0 or errno */
 void tcd_source_close(tcd_source *source); /* closes the descriptor; the memory goes at the end of the turn. source must be the first member of an allocation */
+void tcd_source_release(tcd_source *source); /* the same for one whose descriptor another source has taken over */
 void tcd_log(const tcd_front *front, int32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void tcd_count(atomic_uint_fast64_t *counter, int64_t by);
 
 /* flight.c: exchanges. */
+tcd_exchange *tcd_exchange_of(tcd_reply *reply);                                     /* NULL: not a reply of the front */
 tcd_exchange *tcd_exchange_take(tcd_front *front, tcd_conn *conn, const char *peer); /* NULL: out of memory */
 void tcd_exchange_drop(tcd_exchange *exchange);                                      /* takes NULL */
 void tcd_exchange_charge(tcd_exchange *exchange, uint64_t bytes);                    /* sets its part of buffered_bytes */
@@ -115,6 +128,11 @@ int tcd_answer_send(tcd_exchange *exchange, int fd);
 int tcd_listen(tcd_front *front, char *error, size_t error_size); /* TC_OK, TC_EINVAL, TC_ESTORAGE */
 void tcd_listen_accept(tcd_front *front);                         /* a bounded burst */
 void tcd_listen_close(tcd_front *front);
+
+/* link.c */
+void tcd_link_expired(tcd_deadline *deadline);
+void tcd_link_stop(tcd_front *front); /* tells them */
+void tcd_link_end(tcd_front *front);  /* all are gone */
 
 /* pool.c */
 void tcd_pool_open(tcd_front *front);

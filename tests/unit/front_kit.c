@@ -19,6 +19,7 @@
 
 tcd_front *front;
 tcd_front_options front_options;
+int (*front_hook)(const tcd_request *request, tcd_reply *reply);
 
 static _Atomic int64_t now_us = 1000000;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -67,6 +68,7 @@ static int begins(tc_text path, const char *with) { return path.len >= strlen(wi
 
 static void on_request(void *app, const tcd_request *request, tcd_reply *reply) {
   (void)app;
+  if (front_hook && front_hook(request, reply)) return;
   reply->content_type = "text/plain";
   (void)tci_buf_append(&reply->body, request->body.ptr, request->body.len);
   if (begins(request->path, "/later")) {

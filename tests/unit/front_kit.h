@@ -10,6 +10,8 @@
 /* What the app does: /echo answers with the body at once, /later from another thread, /hold when front_release is called, /big/N with N KiB, /close with
  * Connection: close, /many with a header too large, anything below /k/ goes to the kitchen. */
 extern tcd_front *front;
+/* Looks at a request first, on the front's thread; 1: it is done with. NULL: none. */
+extern int (*front_hook)(const tcd_request *request, tcd_reply *reply);
 extern tcd_front_options front_options; /* to be changed before front_start */
 
 void front_start(void); /* opens and runs it */
