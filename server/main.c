@@ -117,11 +117,12 @@ static int open_front(daemon_parts *d, char *error, size_t error_size) {
   options.app = &d->app;
   int rc = tcd_front_open(&d->app.front, &options, error, error_size);
   if (!rc) rc = tcd_front_set_kitchen(d->app.front, tcd_kitchen_port(d->kitchen), tcd_kitchen_admit, d->kitchen);
-  return rc;
+  return rc ? rc : tcd_app_open_live(&d->app, &d->log, error, error_size);
 }
 
 /* The reverse of starting, but for the front: its memory goes last, since replies that outlived the grace still come back to it while the engine drains. */
 static void stop(daemon_parts *d) {
+  tcd_app_close_live(&d->app);
   tc_shutdown(d->app.engine);
   if (d->kitchen) tcd_kitchen_stop(d->kitchen);
   int rc = tc_close(d->app.engine);

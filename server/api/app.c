@@ -1,5 +1,7 @@
 #include "app.h"
 
+#include <stdio.h>
+
 #include "answer.h"
 #include "guards.h"
 #include "handlers.h"
@@ -14,15 +16,20 @@ static const tcd_route routes[] = {
   {TCD_GET, "/api/reactions", tcd_handle_list_reactions, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_REACTION},
   {TCD_GET, "/api/reactions/{}", tcd_handle_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_REACTION},
   {TCD_POST, "/api/reactions:batch", tcd_handle_batch, TCD_WORKER, TCD_BODY_NDJSON, TCD_MEDIA_NDJSON, TC_KIND_REACTION},
+  {TCD_GET, "/api/rooms/{}/events", tcd_handle_room_events, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_EVENTS, 0},
+  {TCD_GET, "/api/events", tcd_handle_events, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_EVENTS, 0},
   {TCD_GET, "/livez", tcd_handle_livez, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/readyz", tcd_handle_readyz, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
 };
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
 
-/* All that is asked before any handler. 1: *match says who serves it; 0: the reply is filled. */
-static int admit(tcd_app *app, const tcd_request *request, tcd_reply *reply, tcd_match *match) {
+static int is_stranger(tcd_app *app, const tcd_request *request, tcd_reply *reply) {
   reply->request = request;
-  if (tcd_guard_host(app->config, request, reply) || tcd_guard_origin(app->config, request, reply)) return 0;
+  return tcd_guard_host(app->config, request, reply) || tcd_guard_origin(app->config, request, reply);
+}
+
+/* What is asked before any handler of the table. 1: *match says who serves it; 0: the reply is filled. */
+static int find(const tcd_request *request, tcd_reply *reply, tcd_match *match) {
   unsigned methods = tcd_route_find(routes, ROUTE_COUNT, tcd_method(request->method), request->path, match);
   if (tcd_guard_method(methods, request, reply)) return 0;
   return !tcd_guard_media(match->route, request, reply);
@@ -31,7 +38,11 @@ static int admit(tcd_app *app, const tcd_request *request, tcd_reply *reply, tcd
 void tcd_app_request(void *userdata, const tcd_request *request, tcd_reply *reply) {
   tcd_app *app = userdata;
   tcd_match match = {NULL, {NULL, 0}};
-  if (!admit(app, request, reply, &match)) {
+  if (is_stranger(app, request, reply)) {
+    tcd_reply_send(reply);
+  } else if (app->live && tcd_sockjs_request(app->live, request, reply)) {
+    return;
+  } else if (!find(request, reply, &match)) {
     tcd_reply_send(reply);
   } else if (match.route->where == TCD_WORKER) {
     tci_buf_clear(&reply->headers); /* the kitchen's reply brings its own */
@@ -45,8 +56,38 @@ void tcd_app_request(void *userdata, const tcd_request *request, tcd_reply *repl
 void tcd_app_work(void *userdata, const tcd_request *request, tcd_reply *reply) {
   tcd_app *app = userdata;
   tcd_match match = {NULL, {NULL, 0}};
-  if (admit(app, request, reply, &match)) match.route->handler(app, &match, request, reply);
+  if (!is_stranger(app, request, reply) && find(request, reply, &match)) match.route->handler(app, &match, request, reply);
   else tcd_reply_send(reply);
+}
+
+int tcd_app_open_live(tcd_app *app, const tc_log *log, char *error, size_t error_size) {
+  static const char *const protocols[] = {"v12.stomp", "v11.stomp", "v10.stomp", NULL};
+  const tcd_config *config = app->config;
+  tcd_hub_options hub = {.front = app->front, .engine = app->engine, .log = log};
+  hub.max_lag_bytes = config->live_max_lag_bytes;
+  hub.max_lag_ms = (uint32_t)config->live_max_lag_ms;
+  hub.max_replay = config->live_max_replay;
+  int rc = tcd_hub_open(&app->hub, &hub);
+  if (rc) goto fail;
+  tcd_stomp_init(&app->stomp, app->hub);
+  tcd_sockjs_options mount = {
+    .prefix = "/ws", .hub = app->hub, .service = &app->stomp.service, .protocols = protocols, .websocket = 1, .raw_on_prefix = 1, .refuse = tcd_answer_error};
+  mount.client_url = config->sockjs_client_url;
+  mount.max_sessions = (uint32_t)config->max_connections;
+  mount.max_session_bytes = config->live_max_lag_bytes;
+  rc = tcd_sockjs_open(&app->live, &mount);
+  if (!rc) return TC_OK;
+
+fail:
+  (void)snprintf(error, error_size, "cannot start the live side: %s", tc_strerror(rc));
+  return rc;
+}
+
+void tcd_app_close_live(tcd_app *app) {
+  tcd_sockjs_close(app->live);
+  tcd_hub_close(app->hub);
+  app->live = NULL;
+  app->hub = NULL;
 }
 
 void tcd_app_refusal(void *userdata, const tcd_request *request, int status, const char *message, tcd_reply *reply) {

@@ -9,6 +9,8 @@ void tcd_handle_batch(tcd_app *app, const tcd_match *match, const tcd_request *r
 void tcd_handle_get(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);            /* GET /api/tips/{id} ... */
 void tcd_handle_list_tips(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);      /* GET /api/tips */
 void tcd_handle_list_reactions(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply); /* GET /api/reactions */
+void tcd_handle_room_events(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);    /* GET /api/rooms/{roomId}/events */
+void tcd_handle_events(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);         /* GET /api/events */
 void tcd_handle_livez(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);
 void tcd_handle_readyz(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);
 

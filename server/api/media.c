@@ -47,11 +47,12 @@ static int weight_is_zero(tc_text range) {
   return 0;
 }
 
-/* How closely a range names the type: 0 not at all, 1 for any type, 2 for any application type, 3 for a JSON dialect (which plain JSON serves, as in the Java service), 4 exactly. */
+/* How closely a range names the type: 0 not at all, 1 for any type, 2 for any of its family, 3 for a JSON dialect (which plain JSON serves, as in the Java service), 4 exactly. */
 static int closeness(tc_text range, const char *type) {
   if (tcd_text_is(range, type)) return 4;
   if (tcd_text_is(range, "*/*")) return 1;
-  if (tcd_text_is(range, "application/*")) return 2;
+  size_t family = (size_t)(strchr(type, '/') - type) + 1; /* "application/" */
+  if (range.len == family + 1 && range.ptr[family] == '*' && !strncasecmp(range.ptr, type, family)) return 2;
   return !strcmp(type, TCD_MEDIA_JSON) && tcd_media_is_json(range) ? 3 : 0;
 }
 

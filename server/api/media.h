@@ -6,6 +6,7 @@
 
 #define TCD_MEDIA_JSON "application/json"
 #define TCD_MEDIA_NDJSON "application/x-ndjson"
+#define TCD_MEDIA_EVENTS "text/event-stream"
 
 /* What a body may be. Parameters (charset=...) are passed over: JSON is UTF-8, whatever they say. */
 int tcd_media_is_json(tc_text content_type);   /* application/json, application/xyz+json */

@@ -10,9 +10,11 @@
 
 typedef struct tcd_config {
   char *listen, *storage, *allowed_hosts, *origins; /* owned */
+  char *sockjs_client_url;
   uint64_t allow_unauthenticated;
   uint64_t max_connections, header_deadline_ms, body_deadline_ms, idle_timeout_ms, write_deadline_ms;
   uint64_t max_body_bytes, max_batch_bytes, max_buffered_bytes;
+  uint64_t live_max_lag_bytes, live_max_lag_ms, live_max_replay;
   uint64_t kitchen_threads, stop_grace_ms;
   uint64_t create_deadline_ms, max_pending_bytes, idempotency_ttl_s, idempotency_mismatch, tail_max_events, tail_max_bytes;
   uint64_t log_level;

@@ -177,6 +177,10 @@ void tcd_sink_leave(tcd_sink *sink) {
 }
 
 void tcd_sink_drained(tcd_sink *sink) {
+  if (sink->ops->take && sink->blocked) {
+    sink->blocked = 0;
+    tcd_hub_wake_sink(sink);
+  }
   for (tcd_cursor *cursor = sink->cursors, *next; cursor; cursor = next) {
     next = cursor->next;
     if (cursor->replay) tcd_replay_go_on(sink->hub, cursor->replay);

@@ -51,7 +51,8 @@ enum {
 };
 
 typedef struct tcd_sink_ops {
-  /* Whole frames for this sink, borrowed: it copies them. It may neither join nor leave in here. NULL: the sink is an outlet, which sends straight from the channels. */
+  /* Whole frames for this sink, borrowed: it copies them. It may neither join nor leave in here; it may set sink->blocked, and is then left alone
+   * until it calls tcd_sink_drained. NULL: the sink is an outlet, which sends straight from the channels. */
   void (*take)(tcd_sink *sink, tc_text frames);
   /* Bytes that wait in the sink itself: a replay goes on when they are few. After they have become fewer the sink calls tcd_sink_drained. */
   size_t (*waiting)(tcd_sink *sink);
@@ -66,6 +67,7 @@ struct tcd_sink {
   tcd_cursor *cursors;               /* all of this sink */
   tcd_sink *prev_ready, *next_ready; /* those that the sweep has still to serve */
   tcd_cursor *begun;                 /* of an outlet: whose frame is partly out */
+  uint8_t muted;                     /* its cursors send nothing more; they are there until their owners hear of the end */
   uint8_t ready, blocked;            /* blocked: an outlet whose socket is full */
 };
 

@@ -20,7 +20,8 @@ static void end(tcd_outlet *outlet) {
   outlet->done = 1;
   tcd_timer_stop(&hub->front->wheel, &outlet->stall);
   outlet->sink.begun = NULL; /* nothing will be ended any more */
-  tcd_sink_leave(&outlet->sink);
+  outlet->sink.muted = 1;
+  tcd_hub_drop_sink(&outlet->sink);
   outlet->next_done = hub->done;
   hub->done = outlet;
 }
@@ -35,6 +36,7 @@ void tcd_outlets_end(tcd_hub *hub) {
     tcd_outlet *outlet = hub->done;
     hub->done = outlet->next_done;
     if (outlet->ops->closed) outlet->ops->closed(outlet);
+    tcd_sink_leave(&outlet->sink);
     tci_buf_free(&outlet->own);
     if (outlet->ending == FINISHES) tcd_link_finish(&outlet->link);
     else if (outlet->ending == RETURNS) tcd_link_return(&outlet->link, (tc_text){outlet->link.early.data, outlet->link.early.len});
@@ -223,7 +225,7 @@ static void book(tcd_outlet *outlet, const struct iovec *parts, tcd_cursor *cons
 static int gather(tcd_outlet *outlet, struct iovec *parts, tcd_cursor **whose) {
   tcd_sink *sink = &outlet->sink;
   size_t own = waiting(sink);
-  int count = 0, alone = sink->begun && !own && !sink->cursors->next;
+  int count = 0, alone = sink->begun && !own && !sink->muted && !sink->cursors->next;
   if (sink->begun && !alone) {
     whose[count] = sink->begun;
     count += begun_part(sink, &parts[count]);
@@ -278,7 +280,7 @@ void tcd_outlet_flush(tcd_sink *sink) {
 
 static void end_after(tcd_outlet *outlet, uint8_t how) {
   if (outlet->done || outlet->ending) return;
-  tcd_sink_leave(&outlet->sink);
+  outlet->sink.muted = 1;
   outlet->ending = how;
   tcd_hub_wake_sink(&outlet->sink);
 }

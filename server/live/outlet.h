@@ -14,7 +14,8 @@ typedef struct tcd_outlet tcd_outlet;
 typedef struct tcd_outlet_ops {
   /* Bytes from the client, borrowed and writable; len 0: it will send no more. NULL: what it says is thrown away, and its end is the end of the connection. */
   void (*input)(tcd_outlet *outlet, char *bytes, size_t len);
-  /* The connection has ended: by the client, by a fault, by a deadline, by tcd_outlet_close or after tcd_outlet_finish. Called once, cursors have left; free what hangs on it, but not the outlet. */
+  /* The connection has ended: by the client, by a fault, by a deadline, by tcd_outlet_close or after tcd_outlet_finish. Called once;
+   * cursors that are still there leave behind it. Free what hangs on the outlet, but not the outlet. */
   void (*closed)(tcd_outlet *outlet);
   void (*stop)(tcd_outlet *outlet); /* see tcd_link_ops */
   /* See tcd_sink_ops. NULL: the connection is closed. */
@@ -44,7 +45,7 @@ void tcd_outlet_put(tcd_outlet *outlet, const void *bytes, size_t len);
 /* The buffer to put frames into directly; call tcd_outlet_wrote afterwards. */
 tci_buf *tcd_outlet_own(tcd_outlet *outlet);
 void tcd_outlet_wrote(tcd_outlet *outlet);
-/* Cursors leave; when everything put has been sent the link is finished (half-closed, lingering). Input is thrown away from now on. closed is called then. */
+/* Cursors send nothing more; when everything put has been sent the link is finished (half-closed, lingering). Input is thrown away from now on. closed is called then. */
 void tcd_outlet_finish(tcd_outlet *outlet);
 void tcd_outlet_close(tcd_outlet *outlet);
 /* The response is complete: when everything put has been sent the connection goes back to HTTP. closed is called then. */

@@ -23,7 +23,7 @@ struct tcd_service {
   int (*open)(const tcd_service *service, tcd_pipe *pipe);
   /* One message (text or binary), borrowed and writable. WebSocket text is checked UTF-8. len may be 0. */
   void (*message)(tcd_pipe *pipe, char *data, size_t len);
-  /* The transport has ended; cursors of pipe->sink have left. Frees the session. Called once after each successful open. */
+  /* The transport has ended. Frees the session; cursors of pipe->sink that have not left leave behind it. Called once after each successful open. */
   void (*closed)(tcd_pipe *pipe);
   /* See tcd_sink_ops. */
   void (*cut)(tcd_pipe *pipe, tcd_cursor *cursor, int why, int64_t resume_seq);

@@ -69,6 +69,7 @@ int tcd_sink_gather(tcd_sink *sink, struct iovec *parts, tcd_cursor **whose, int
   tcd_cursor *only = NULL;
   const tcd_mark *mark;
   int pending = 0, count = 0;
+  if (sink->muted) return 0;
   for (tcd_cursor *cursor = sink->cursors, *next; cursor; cursor = next) {
     next = cursor->next;
     if (!has_frames(sink->hub, cursor)) continue;
@@ -134,7 +135,7 @@ static void publish(tcd_hub *hub) {
 void tcd_sink_copy(tcd_sink *sink) {
   struct iovec parts[PARTS];
   tcd_cursor *whose[PARTS];
-  for (int count; (count = tcd_sink_gather(sink, parts, whose, PARTS)) > 0;) {
+  for (int count; !sink->blocked && (count = tcd_sink_gather(sink, parts, whose, PARTS)) > 0;) {
     for (int i = 0; i < count; i++) {
       sink->ops->take(sink, (tc_text){parts[i].iov_base, parts[i].iov_len});
       tcd_count(&sink->hub->stat_bytes, (int64_t)parts[i].iov_len);

@@ -1,0 +1,106 @@
+#include "server/sse/sse.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "server/live/outlet.h"
+
+typedef struct stream {
+  tcd_outlet outlet; /* first */
+  tcd_timer beat;
+} stream;
+
+static stream *of_beat(tcd_timer *timer) { return (stream *)((char *)timer - offsetof(stream, beat)); }
+static tcd_front *front_of(const stream *s) { return tcd_hub_front(s->outlet.sink.hub); }
+
+void tcd_sse_write(const tcd_shape *shape, const tc_event *event, tci_buf *out) {
+  size_t len;
+  const char *json = tc_event_json(event, &len);
+  (void)shape;
+  (void)tci_buf_printf(out, "id: %lld\ndata: ", (long long)tc_event_seq(event)); /* one line: JSON escapes line ends */
+  (void)tci_buf_append(out, json, len);
+}
+
+static void put_event(tc_text message, tci_buf *out) {
+  (void)tci_buf_append(out, message.ptr, message.len);
+  (void)tci_buf_puts(out, "\n\n");
+}
+
+static const tcd_framing framing = {"sse", put_event};
+
+static void on_beat(tcd_timer *timer) {
+  stream *s = of_beat(timer);
+  tcd_outlet_put(&s->outlet, ":\n\n", 3);
+  tcd_timer_start(&front_of(s)->wheel, timer, front_of(s)->now_us + TCD_SSE_BEAT_MS * 1000LL);
+}
+
+static void on_closed(tcd_outlet *outlet) {
+  stream *s = (stream *)outlet;
+  tcd_timer_stop(&front_of(s)->wheel, &s->beat);
+}
+
+/* The position goes along as an id too: a browser that comes back by itself goes on from there. */
+static void on_cut(tcd_outlet *outlet, tcd_cursor *cursor, int why, int64_t resume_seq) {
+  char event[192];
+  const char *reason = why == TCD_CUT_SLOW      ? "too slow"
+                       : why == TCD_CUT_FAR     ? "too far behind"
+                       : why == TCD_CUT_STORAGE ? "the log cannot be read now"
+                                                : "out of memory";
+  (void)cursor;
+  int len =
+    snprintf(event, sizeof event, "event: cut\nid: %lld\ndata: {\"reason\":\"%s\",\"seq\":%lld}\n\n", (long long)resume_seq, reason, (long long)resume_seq);
+  tcd_outlet_put(outlet, event, (size_t)len);
+  tcd_outlet_finish(outlet);
+}
+
+static const tcd_outlet_ops outlet_ops = {.closed = on_closed, .cut = on_cut};
+
+/* Ended by the connection's end: an event is the same bytes for everybody, without a chunk's head around it. */
+static void put_head(tci_buf *out, const tcd_reply *reply) {
+  (void)tci_buf_puts(out, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\nConnection: close\r\n");
+  (void)tci_buf_append(out, reply->headers.data, reply->headers.len);
+  (void)tci_buf_puts(out, "\r\n");
+}
+
+/* Where it stands, with an id: a browser that is cut off before the first event comes back to this place. */
+static void put_ready(stream *s, int recovered, int64_t seq) {
+  tci_buf *own = tcd_outlet_own(&s->outlet);
+  (void)tci_buf_printf(own, "retry: 1000\n\nevent: ready\nid: %lld\ndata: {\"recovered\":%s,\"seq\":%lld}\n\n", (long long)seq, recovered ? "true" : "false",
+                       (long long)seq);
+  tcd_outlet_wrote(&s->outlet);
+}
+
+static void begin(stream *s, const tcd_topic *topic, int resume, int64_t after_seq) {
+  tcd_join join = {.topic = *topic, .shape = {&framing, tcd_sse_write, {"", 0}, 0}, .resume = resume, .after_seq = after_seq};
+  tcd_front *front = front_of(s);
+  tcd_hub *hub = s->outlet.sink.hub;
+  tcd_cursor *cursor;
+  int recovered;
+  if (tcd_hub_join(hub, &s->outlet.sink, &join, &cursor, &recovered)) {
+    tcd_outlet_finish(&s->outlet); /* the browser comes again in its own time */
+    return;
+  }
+  put_ready(s, recovered, resume && recovered ? after_seq : tcd_hub_seq(hub));
+  tcd_timer_start(&front->wheel, &s->beat, front->now_us + TCD_SSE_BEAT_MS * 1000LL);
+}
+
+void tcd_sse_serve(tcd_hub *hub, const tcd_topic *topic, int resume, int64_t after_seq, const tcd_request *request, tcd_reply *reply) {
+  int bare = tcd_text_is(request->method, "HEAD");
+  tci_buf head;
+  stream *s = tci_zalloc(sizeof *s);
+  tci_buf_init(&head, reply->headers.max + 1024);
+  put_head(&head, reply);
+  if (!s || head.err || tcd_outlet_take(&s->outlet, hub, reply, &outlet_ops)) {
+    tci_free(s);
+    reply->status = 503;
+    tcd_reply_send(reply);
+  } else {
+    s->beat.fired = on_beat;
+    tcd_outlet_put(&s->outlet, head.data, head.len);
+    if (bare) tcd_outlet_finish(&s->outlet);
+    else begin(s, topic, resume, after_seq);
+    tcd_outlet_start(&s->outlet);
+  }
+  tci_buf_free(&head);
+}
