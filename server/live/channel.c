@@ -232,7 +232,8 @@ static void trim(tcd_hub *hub, tcd_channel *channel) {
   /* From behind: a member that leaves is replaced by the last, which has been looked at. The channel is dirty and so survives being empty. */
   for (size_t i = channel->count; i-- > 0;) {
     tcd_cursor *cursor = channel->members[i];
-    if (cursor->at < limit) tcd_cursor_cut(hub, cursor, TCD_CUT_SLOW, tcd_cursor_resume(hub, cursor));
+    /* One that is not blocked has only not had its turn of this sweep. */
+    if (cursor->at < limit && cursor->sink->blocked) tcd_cursor_cut(hub, cursor, TCD_CUT_SLOW, tcd_cursor_resume(hub, cursor));
     else if (cursor->at < least) least = cursor->at;
   }
   tcd_stream *stream = channel->stream;

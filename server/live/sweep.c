@@ -4,8 +4,9 @@
 #include "base/mem.h"
 #include "server/live/state.h"
 
-#define PULL_EVENTS 512 /* a sweep takes no more at once, so that the slowest socket's neighbours get the first frames before the last is encoded */
-#define FLUSHES 128     /* connections served before the loop looks at the sockets again: about a millisecond */
+#define PULL_EVENTS 512       /* a sweep takes no more at once, so that the slowest socket's neighbours get the first frames before the last is encoded */
+#define PULL_BYTES (1u << 20) /* the same in bytes of frames */
+#define FLUSHES 128           /* connections served before the loop looks at the sockets again: about a millisecond */
 #define PARTS 64
 #define RETRY_US 250000
 
@@ -98,9 +99,12 @@ static void append_all(tcd_hub *hub, tcd_channel *first, const tc_event *event) 
   for (tcd_channel *channel = first; channel; channel = channel->next) tcd_channel_append(hub, channel, event);
 }
 
+static uint64_t bytes_held(const tcd_hub *hub) { return atomic_load_explicit(&hub->stat_channel_bytes, memory_order_relaxed); }
+
 void tcd_hub_pull(tcd_hub *hub, size_t events) {
   tc_event *event;
-  for (size_t i = 0; i < events; i++) {
+  uint64_t before = bytes_held(hub);
+  for (size_t i = 0; i < events && bytes_held(hub) < before + PULL_BYTES; i++) {
     int rc = tc_sub_next(hub->sub, 0, &event);
     if (rc) {
       hub->news = 0;
