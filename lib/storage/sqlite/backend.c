@@ -20,6 +20,7 @@ static void close_all(tc_storage *storage, int failed) {
   /* Should it stay, the next open meets the same damage. */
   if (atomic_load(&storage->index_damaged)) (void)tci_file_remove(&storage->env, storage->files.index);
   tci_keyfilter_close(&storage->filter);
+  tci_listcache_close(&storage->lists);
   tci_files_close(&storage->files, failed);
   tci_free(storage);
 }
@@ -42,7 +43,7 @@ static int sqlite_open(tc_storage **out, const char *url, const tc_storage_env *
   storage->files.lock_fd = -1;
   atomic_init(&storage->index_damaged, 0);
   int code = TC_OK;
-  if (tci_keyfilter_init(&storage->filter) || tci_readers_init(&storage->readers)) code = out_of_memory(env);
+  if (tci_keyfilter_init(&storage->filter) || tci_listcache_init(&storage->lists) || tci_readers_init(&storage->readers)) code = out_of_memory(env);
   if (!code) code = tci_files_open(&storage->files, &storage->env, url + strlen(SCHEME));
   if (!code) code = tci_log_open(storage);
   if (!code) {

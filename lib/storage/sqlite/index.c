@@ -7,8 +7,10 @@
  * - Entries are not rows of a B-tree. Each batch would touch a page for nearly every entry (100,000 senders, and nobody tips twice in the same room), and pages
  *   cost their WAL and checkpoint: 28,000 events/s at a million and falling. They are sorted runs instead (runs.h), as in a log-structured merge tree:
  *   a batch appends one, runs of a size are merged (merge.c), and 126 entries share a page, an insert and a fence.
- * - A list's length needs no counter: a run is an array, so it is the distance of two positions, summed over the runs. Back-dated events need no care at all.
- * - A list is read newest first from all runs at once (scan.c). There are some ten of them, so the cost follows the page and not the history.
+ * - A list's length needs no counter to be kept: each fence says how many of its list stand before it in the run, so that the chunk with a list's newest entry
+ *   tells the length, summed over the runs. Back-dated events need no care at all.
+ * - A list is read newest first from all runs at once (scan.c). There are at most some ten of them, so the cost follows the page and not the history; and what was
+ *   learned of a list in a run stays true, so it is kept in memory (listcache.h) and a hot list is looked for only in the runs that its page comes from.
  * - Expired keys are left out when their run is merged. Nothing else is ever taken away.
  * - `state` ties all to the log: log_id, and the fingerprint of the event at the cursor.
  */
@@ -20,11 +22,13 @@
 #define INDEX_CHECKPOINT_FRAMES 16384 /* 64 MiB */
 
 static const tci_migration migrations[] = {
-  {1, "PRAGMA application_id=0x54634978;"
+  /* AUTOINCREMENT: what is known of a run in memory (listcache.h) must not come to be said of another one with its number.
+   * Version 1 had the fence's position in the run in place of `before`; a file of another version is built anew. */
+  {2, "PRAGMA application_id=0x54634978;"
       "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one=1), log_id BLOB NOT NULL, cursor INTEGER NOT NULL, fingerprint BLOB NOT NULL, newest_at INTEGER "
       "NOT NULL);"
-      "CREATE TABLE runs(run INTEGER PRIMARY KEY, state INTEGER NOT NULL, entries INTEGER NOT NULL);"
-      "CREATE TABLE fences(run INTEGER, h INTEGER, g INTEGER, created_at INTEGER, seq INTEGER, chunk INTEGER NOT NULL, pos INTEGER NOT NULL,"
+      "CREATE TABLE runs(run INTEGER PRIMARY KEY AUTOINCREMENT, state INTEGER NOT NULL, entries INTEGER NOT NULL);"
+      "CREATE TABLE fences(run INTEGER, h INTEGER, g INTEGER, created_at INTEGER, seq INTEGER, chunk INTEGER NOT NULL, before INTEGER NOT NULL,"
       " PRIMARY KEY(run, h, g, created_at, seq)) WITHOUT ROWID;"
       "CREATE TABLE chunks(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"},
 };
@@ -40,7 +44,7 @@ static const char *const statements[TCI_INDEX_STATEMENTS] = {
   [TCI_INDEX_ADD_RUN] = "INSERT INTO runs(state, entries) VALUES(?, 0)",
   [TCI_INDEX_SET_RUN] = "UPDATE runs SET state=?, entries=? WHERE run=?",
   [TCI_INDEX_ADD_CHUNK] = "INSERT INTO chunks(data) VALUES(?)",
-  [TCI_INDEX_ADD_FENCE] = "INSERT INTO fences(run, h, g, created_at, seq, chunk, pos) VALUES(?, ?, ?, ?, ?, ?, ?)",
+  [TCI_INDEX_ADD_FENCE] = "INSERT INTO fences(run, h, g, created_at, seq, chunk, before) VALUES(?, ?, ?, ?, ?, ?, ?)",
   [TCI_INDEX_DEAD] = "SELECT run FROM runs WHERE state=2 LIMIT 1",
   [TCI_INDEX_SWEEP_CHUNKS] = "DELETE FROM chunks WHERE id IN (SELECT chunk " FENCES_OF_RUN ")",
   [TCI_INDEX_SWEEP_FENCES] = "DELETE FROM fences WHERE (run, h, g, created_at, seq) IN (SELECT run, h, g, created_at, seq " FENCES_OF_RUN ")",

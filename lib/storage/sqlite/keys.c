@@ -13,9 +13,8 @@ int64_t tci_keys_expired_before(const tc_storage *storage, int64_t now_us) {
 static int find_in_run(tci_db *db, int64_t run, tci_list_name list, tci_entry *newest) {
   tci_entry end = {list.h, list.g, INT64_MAX, INT64_MAX};
   tci_run_cursor cursor;
-  cursor.run = 0;
-  cursor.count = 0; /* no need to clear its 4 kB */
   int found = 0;
+  tci_run_cursor_init(&cursor);
   int rc = tci_run_seek_before(db, &cursor, run, &end, &found);
   if (rc || !found) return rc;
   const tci_entry *entry = &cursor.chunk[cursor.at];

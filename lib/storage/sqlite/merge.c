@@ -34,7 +34,7 @@ static int run_with(tci_db *db, size_t statement, const int64_t *values, int n) 
 
 int tci_run_begin(tci_db *index, tci_run_writer *writer, int state) {
   int64_t values[1] = {state};
-  writer->entries = 0;
+  writer->entries = writer->before = writer->of_list = 0;
   writer->count = 0;
   int rc = run_with(index, TCI_INDEX_ADD_RUN, values, 1);
   writer->run = sqlite3_last_insert_rowid(index->handle);
@@ -48,13 +48,19 @@ static int flush(tci_db *index, tci_run_writer *writer) {
   if (!rc) rc = tci_db_run(index, TCI_INDEX_ADD_CHUNK);
   if (rc) return rc;
   const tci_entry *first = &writer->chunk[0];
-  int64_t values[7] = {writer->run, first->h, first->g, first->created_at_us, first->seq, sqlite3_last_insert_rowid(index->handle), writer->entries};
+  int64_t values[7] = {writer->run, first->h, first->g, first->created_at_us, first->seq, sqlite3_last_insert_rowid(index->handle), writer->before};
   writer->entries += (int64_t)writer->count;
   writer->count = 0;
   return run_with(index, TCI_INDEX_ADD_FENCE, values, 7);
 }
 
 int tci_run_put(tci_db *index, tci_run_writer *writer, const tci_entry *entry) {
+  /* A full chunk is flushed at once, but its last entry is still in its place. */
+  const tci_entry *last = &writer->chunk[writer->count ? writer->count - 1 : TCI_CHUNK_ENTRIES - 1];
+  int first = !writer->count && !writer->entries;
+  if (first || last->h != entry->h || last->g != entry->g) writer->of_list = 0;
+  if (!writer->count) writer->before = writer->of_list;
+  writer->of_list++;
   writer->chunk[writer->count++] = *entry;
   return writer->count == TCI_CHUNK_ENTRIES ? flush(index, writer) : SQLITE_OK;
 }
@@ -150,7 +156,8 @@ static int by_entries(const void *a, const void *b) {
   return (x->entries > y->entries) - (x->entries < y->entries);
 }
 
-/* The smallest runs, as long as the next is not much larger than all before it. */
+/* The most of the smallest runs of which the largest is not much larger than the others together. So every run that stays is larger by LEVEL_FACTOR than all
+ * smaller ones together, whatever the batches left behind: a small one in front of four of a size must not keep those apart. */
 static int begin_quiet(tc_storage *storage) {
   tci_run_set *set = &storage->runs;
   tci_run **sorted = tci_array(set->count, sizeof(tci_run *));
@@ -159,7 +166,9 @@ static int begin_quiet(tc_storage *storage) {
   if (!sorted) return SQLITE_NOMEM;
   for (size_t i = 0; i < set->count; i++) sorted[i] = &set->at[i];
   qsort(sorted, set->count, sizeof *sorted, by_entries);
-  while (count < set->count && count < TCI_MERGE_INPUTS && (!count || sorted[count]->entries <= sum * LEVEL_FACTOR)) sum += sorted[count++]->entries;
+  for (size_t i = 0; i < set->count && i < TCI_MERGE_INPUTS; sum += sorted[i++]->entries) {
+    if (i && sorted[i]->entries <= sum * LEVEL_FACTOR) count = i + 1;
+  }
   int rc = count < 2 ? SQLITE_OK : merge_begin(storage, &storage->merges[QUIET], sorted, count);
   tci_free(sorted);
   return rc;

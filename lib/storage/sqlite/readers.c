@@ -100,6 +100,8 @@ static void give_back(tci_readers *readers, tci_reader *reader) {
 
 void tci_reader_give(tc_storage *storage, tci_reader *reader) {
   int64_t now_us = storage->env.clock.monotonic_us(storage->env.clock.userdata);
+  /* COMMIT is prepared, ROLLBACK would be compiled for each list; where it fails there is still that. */
+  if (reader && !sqlite3_get_autocommit(reader->db.handle)) (void)tci_db_run(&reader->db, TCI_READ_COMMIT);
   if (reader) tci_db_rollback(&reader->db);
   if (reader && now_us - reader->opened_us > LIFETIME_US) {
     tci_reader_close(reader);

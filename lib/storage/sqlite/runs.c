@@ -43,27 +43,26 @@ int tci_runs_load(tci_db *db, tci_run_set *set) {
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int load_chunk(tci_db *db, tci_run_cursor *cursor, int64_t chunk) {
-  sqlite3_stmt *stmt = db->stmts[TCI_RUNS_CHUNK];
-  int rc = sqlite3_bind_int64(stmt, 1, chunk);
-  if (!rc) rc = sqlite3_step(stmt);
-  if (rc == SQLITE_ROW) {
-    const void *data = sqlite3_column_blob(stmt, 0);
-    size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
-    rc = data && len % sizeof(tci_entry) == 0 && len <= sizeof cursor->chunk ? SQLITE_OK : SQLITE_CORRUPT;
-    if (!rc) memcpy(cursor->chunk, data, len);
-    if (!rc) cursor->count = len / sizeof(tci_entry);
-  } else if (rc == SQLITE_DONE) {
-    rc = SQLITE_CORRUPT;
-  }
-  (void)sqlite3_reset(stmt); /* repeats rc */
-  return rc;
+void tci_run_cursor_init(tci_run_cursor *cursor) {
+  cursor->run = cursor->before = 0;
+  cursor->at = cursor->count = 0;
+}
+
+/* A row of the fence statements into the cursor. */
+static int take_chunk(tci_run_cursor *cursor, sqlite3_stmt *stmt) {
+  const void *data = sqlite3_column_blob(stmt, 1);
+  size_t len = (size_t)sqlite3_column_bytes(stmt, 1);
+  cursor->count = 0; /* should the load fail, the cursor holds no chunk */
+  if (!data || len % sizeof(tci_entry) || len > sizeof cursor->chunk) return SQLITE_CORRUPT;
+  memcpy(cursor->chunk, data, len);
+  cursor->before = sqlite3_column_int64(stmt, 0);
+  cursor->count = len / sizeof(tci_entry);
+  return SQLITE_OK;
 }
 
 /* Loads the chunk that a fence statement finds from key; *found = 0: there is none, and the cursor is as before. */
 static int load_at_fence(tci_db *db, tci_run_cursor *cursor, size_t statement, const tci_entry *key, int *found) {
   sqlite3_stmt *stmt = db->stmts[statement];
-  int64_t chunk = 0, position = 0;
   int rc = sqlite3_bind_int64(stmt, 1, cursor->run);
   if (!rc) rc = sqlite3_bind_int64(stmt, 2, key->h);
   if (!rc) rc = sqlite3_bind_int64(stmt, 3, key->g);
@@ -71,16 +70,9 @@ static int load_at_fence(tci_db *db, tci_run_cursor *cursor, size_t statement, c
   if (!rc) rc = sqlite3_bind_int64(stmt, 5, key->seq);
   if (!rc) rc = sqlite3_step(stmt);
   *found = rc == SQLITE_ROW;
-  if (*found) {
-    chunk = sqlite3_column_int64(stmt, 0);
-    position = sqlite3_column_int64(stmt, 1);
-  }
+  if (*found) rc = take_chunk(cursor, stmt);
   (void)sqlite3_reset(stmt); /* repeats rc */
-  if (rc != SQLITE_ROW && rc != SQLITE_DONE) return rc;
-  if (!*found) return SQLITE_OK;
-  cursor->position = position;
-  cursor->count = 0; /* should the load fail, the cursor holds no chunk */
-  return load_chunk(db, cursor, chunk);
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 /* How many of the chunk's entries are < key. */
@@ -110,7 +102,7 @@ static int load_floor(tci_db *db, tci_run_cursor *cursor, int64_t run, const tci
     cursor->run == run && cursor->count && tci_entry_compare(&cursor->chunk[0], key) <= 0 && tci_entry_compare(&cursor->chunk[cursor->count - 1], key) >= 0;
   if (*found) return SQLITE_OK;
   cursor->run = run;
-  cursor->position = 0;
+  cursor->before = 0;
   cursor->at = cursor->count = 0;
   return load_at_fence(db, cursor, TCI_RUNS_FLOOR, key, found);
 }
@@ -150,11 +142,11 @@ int tci_run_seek_before(tci_db *db, tci_run_cursor *cursor, int64_t run, const t
 
 int tci_run_count(tci_db *db, tci_run_cursor *cursor, int64_t run, int64_t h, int64_t g, int64_t *out) {
   tci_entry low = {h, g, INT64_MIN, INT64_MIN}, high = {h, g, INT64_MAX, INT64_MAX};
+  int found = 0;
   *out = 0;
-  int rc = tci_run_seek(db, cursor, run, &low);
-  if (rc || cursor->at == cursor->count) return rc;
-  int64_t first = cursor->position + (int64_t)cursor->at;
-  rc = tci_run_seek(db, cursor, run, &high);
-  if (!rc) *out = cursor->position + (int64_t)cursor->at - first;
-  return rc;
+  int rc = tci_run_seek_before(db, cursor, run, &high, &found);
+  if (rc || !found || tci_entry_compare(&cursor->chunk[cursor->at], &low) < 0) return rc;
+  size_t first = lower_bound(cursor, &low);
+  *out = (int64_t)(cursor->at + 1 - first) + (first ? 0 : cursor->before);
+  return SQLITE_OK;
 }

@@ -38,8 +38,29 @@ static int read_number(tc_snapshot *snapshot, size_t statement, int64_t *out, in
   return rc == SQLITE_ROW || rc == SQLITE_DONE ? TC_OK : tci_index_fail(snapshot->storage, db, rc, "read");
 }
 
-int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_seq) {
+/* Fixes what the snapshot sees. */
+static int open_view(tc_snapshot *snapshot, int64_t *seq) {
+  tci_db *db = &snapshot->reader->db;
   int found = 0;
+  int rc = tci_db_run(db, TCI_READ_BEGIN);
+  if (rc) return tci_db_fail(db, rc, "read");
+  int code = read_number(snapshot, TCI_READ_CURSOR, seq, &found); /* the first read: from here on the view is fixed */
+  if (!code && !found) code = tci_index_fail(snapshot->storage, db, SQLITE_CORRUPT, "read the state of");
+  if (code) return code;
+  rc = tci_runs_load(db, &snapshot->runs);
+  if (rc) return tci_index_fail(snapshot->storage, db, rc, "read the runs of");
+  size_t runs = snapshot->runs.count;
+  snapshot->cursors = tci_alloc(runs * sizeof *snapshot->cursors);
+  snapshot->facts = tci_alloc(runs * sizeof *snapshot->facts);
+  if (!snapshot->cursors || !snapshot->facts) {
+    snapshot->storage->env.fail(TC_ENOMEM, "");
+    return TC_ENOMEM;
+  }
+  for (size_t i = 0; i < runs; i++) tci_run_cursor_init(&snapshot->cursors[i]);
+  return TC_OK;
+}
+
+int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_seq) {
   int64_t seq = 0;
   tc_snapshot *snapshot = tci_zalloc(sizeof *snapshot);
   if (!snapshot) {
@@ -52,13 +73,7 @@ int tci_snapshot_begin(tc_storage *storage, tc_snapshot **out, int64_t *index_se
     tci_free(snapshot);
     return code;
   }
-  int rc = tci_db_run(&snapshot->reader->db, TCI_READ_BEGIN);
-  if (rc) code = tci_db_fail(&snapshot->reader->db, rc, "read");
-  if (!code) code = read_number(snapshot, TCI_READ_CURSOR, &seq, &found); /* the first read: from here on the view is fixed */
-  if (!code && !found) code = tci_index_fail(storage, &snapshot->reader->db, SQLITE_CORRUPT, "read the state of");
-  rc = code ? SQLITE_OK : tci_runs_load(&snapshot->reader->db, &snapshot->runs);
-  if (rc) code = tci_index_fail(storage, &snapshot->reader->db, rc, "read the runs of");
-  if (!code && !(snapshot->cursors = tci_array(snapshot->runs.count, sizeof *snapshot->cursors))) storage->env.fail(code = TC_ENOMEM, "");
+  code = open_view(snapshot, &seq);
   if (code) {
     tci_snapshot_end(snapshot);
     return code;
@@ -73,18 +88,33 @@ void tci_snapshot_end(tc_snapshot *snapshot) {
   tci_reader_give(snapshot->storage, snapshot->reader);
   tci_runs_free(&snapshot->runs);
   tci_free(snapshot->cursors);
+  tci_free(snapshot->facts);
   tci_free(snapshot);
 }
 
-static int list_length(tc_snapshot *snapshot, tci_list_name list, int64_t *out) {
-  tci_db *db = &snapshot->reader->db;
-  int64_t length = 0, part = 0;
+/* Fills snapshot->facts for this list: from memory, and by a look into those runs of which nothing is known. Returns SQLite's rc. */
+static int learn(tc_snapshot *snapshot, tci_list_name list) {
+  size_t runs = snapshot->runs.count, missing = 0;
   int rc = SQLITE_OK;
-  for (size_t i = 0; i < snapshot->runs.count && !rc; i++) {
-    rc = tci_run_count(db, &snapshot->cursors[i], snapshot->runs.at[i].run, list.h, list.g, &part);
-    length += part;
+  for (size_t i = 0; i < runs; i++) snapshot->facts[i] = (tci_list_fact){snapshot->runs.at[i].run, -1, {list.h, list.g, 0, 0}};
+  tci_listcache_get(&snapshot->storage->lists, snapshot->facts, runs, &missing);
+  if (!missing) return SQLITE_OK;
+  for (size_t i = 0; i < runs && !rc; i++) {
+    tci_list_fact *fact = &snapshot->facts[i];
+    tci_run_cursor *cursor = &snapshot->cursors[i];
+    if (fact->length >= 0) continue;
+    rc = tci_run_count(&snapshot->reader->db, cursor, fact->run, list.h, list.g, &fact->length);
+    if (!rc && fact->length) fact->newest = cursor->chunk[cursor->at];
   }
-  if (rc) return tci_index_fail(snapshot->storage, db, rc, "count in");
+  if (!rc) tci_listcache_put(&snapshot->storage->lists, snapshot->facts, runs);
+  return rc;
+}
+
+static int list_length(tc_snapshot *snapshot, tci_list_name list, int64_t *out) {
+  int64_t length = 0;
+  int rc = learn(snapshot, list);
+  if (rc) return tci_index_fail(snapshot->storage, &snapshot->reader->db, rc, "count in");
+  for (size_t i = 0; i < snapshot->runs.count; i++) length += snapshot->facts[i].length;
   *out = length;
   return TC_OK;
 }
@@ -136,47 +166,86 @@ static int compare(tc_snapshot *snapshot, const tc_filter *filter, int64_t seq, 
   return tci_index_fail(snapshot->storage, db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "compare an event of");
 }
 
-static int is_in(const tci_run_cursor *cursor, tci_list_name list) { return cursor->chunk[cursor->at].h == list.h && cursor->chunk[cursor->at].g == list.g; }
+/* A run that has the list. Of most runs nothing is emitted but what is known of them: their chunk is not read before that is taken. */
+typedef struct source {
+  int64_t run;
+  tci_entry at;           /* its newest that was not emitted yet */
+  tci_run_cursor *cursor; /* at `at`; NULL: no chunk was needed so far. Its own, so that a callback may ask this snapshot again */
+} source;
 
-/* Cursors of those runs that have the list, at its newest entry after *after. Copies, so that a callback may ask this snapshot again. */
-static int open_cursors(tc_snapshot *snapshot, tci_list_name list, const tc_position *after, tci_run_cursor *cursors, size_t *count) {
+static int is_in(const tci_entry *entry, tci_list_name list) { return entry->h == list.h && entry->g == list.g; }
+
+/* To the newest of the list before *key; *found = 0: there is none. */
+static int seek_source(tc_snapshot *snapshot, source *from, const tci_entry *key, tci_list_name list, int *found) {
+  tci_run_cursor *cursor = tci_alloc(sizeof *cursor);
+  if (!cursor) return SQLITE_NOMEM;
+  tci_run_cursor_init(cursor);
+  for (size_t i = 0; i < snapshot->runs.count; i++) {
+    if (snapshot->cursors[i].run == from->run) *cursor = snapshot->cursors[i]; /* that may have the chunk already */
+  }
+  from->cursor = cursor;
+  int rc = tci_run_seek_before(&snapshot->reader->db, cursor, from->run, key, found);
+  if (rc || !*found) return rc;
+  *found = is_in(&cursor->chunk[cursor->at], list);
+  if (*found) from->at = cursor->chunk[cursor->at];
+  return SQLITE_OK;
+}
+
+static int older(tc_snapshot *snapshot, source *from, tci_list_name list, int *found) {
+  tci_entry at = from->at;
+  if (!from->cursor) return seek_source(snapshot, from, &at, list, found);
+  int rc = tci_run_previous(&snapshot->reader->db, from->cursor, found);
+  if (rc || !*found) return rc;
+  *found = is_in(&from->cursor->chunk[from->cursor->at], list);
+  if (*found) from->at = from->cursor->chunk[from->cursor->at];
+  return SQLITE_OK;
+}
+
+/* Those runs that have the list, at its newest entry after *after. */
+static int open_sources(tc_snapshot *snapshot, tci_list_name list, const tc_position *after, source *sources, size_t *count) {
   tci_entry key = {list.h, list.g, after ? after->created_at_us : INT64_MAX, after ? after->seq : INT64_MAX};
-  int rc = SQLITE_OK, found = 0;
-  *count = 0;
+  int rc = learn(snapshot, list);
   for (size_t i = 0; i < snapshot->runs.count && !rc; i++) {
-    tci_run_cursor *cursor = &snapshot->cursors[i];
-    rc = tci_run_seek_before(&snapshot->reader->db, cursor, snapshot->runs.at[i].run, &key, &found);
-    if (!rc && found && is_in(cursor, list)) cursors[(*count)++] = *cursor;
+    const tci_list_fact *fact = &snapshot->facts[i];
+    source *from = &sources[*count];
+    int found = fact->length > 0;
+    if (!found) continue;
+    *from = (source){fact->run, fact->newest, NULL};
+    if (tci_entry_compare(&from->at, &key) >= 0) rc = seek_source(snapshot, from, &key, list, &found);
+    if (!rc && found) ++*count;
+    else tci_free(from->cursor);
   }
   return rc;
 }
 
-static size_t newest_of(const tci_run_cursor *cursors, size_t count) {
+static size_t newest_of(const source *sources, size_t count) {
   size_t newest = 0;
   for (size_t i = 1; i < count; i++) {
-    if (tci_entry_compare(&cursors[i].chunk[cursors[i].at], &cursors[newest].chunk[cursors[newest].at]) > 0) newest = i;
+    if (tci_entry_compare(&sources[i].at, &sources[newest].at) > 0) newest = i;
   }
   return newest;
 }
 
 static int walk(tc_snapshot *snapshot, const tc_filter *filter, const choice *chosen, const tc_position *after, tc_position_fn position, void *arg) {
-  tci_db *db = &snapshot->reader->db;
-  tci_run_cursor *cursors = tci_alloc(snapshot->runs.count * sizeof *cursors);
+  source *sources = tci_alloc(snapshot->runs.count * sizeof *sources);
   size_t count = 0;
   int code = TC_OK, stop = 0, found = 0;
-  int rc = cursors ? open_cursors(snapshot, chosen->list, after, cursors, &count) : SQLITE_NOMEM;
+  int rc = sources ? open_sources(snapshot, chosen->list, after, sources, &count) : SQLITE_NOMEM;
   while (!rc && count) {
-    size_t i = newest_of(cursors, count);
-    tc_position at = {cursors[i].chunk[cursors[i].at].created_at_us, cursors[i].chunk[cursors[i].at].seq};
+    source *newest = &sources[newest_of(sources, count)];
+    tc_position at = {newest->at.created_at_us, newest->at.seq};
     int matches = 1;
     if (!chosen->exact) code = compare(snapshot, filter, at.seq, &matches);
     if (!code && matches) stop = position(&at, arg);
     if (code || stop) break;
-    rc = tci_run_previous(db, &cursors[i], &found);
-    if (!rc && !(found && is_in(&cursors[i], chosen->list))) cursors[i] = cursors[--count];
+    rc = older(snapshot, newest, chosen->list, &found);
+    if (rc || found) continue;
+    tci_free(newest->cursor);
+    *newest = sources[--count];
   }
-  if (rc) code = tci_index_fail(snapshot->storage, db, rc, "scan");
-  tci_free(cursors);
+  if (rc) code = tci_index_fail(snapshot->storage, &snapshot->reader->db, rc, "scan");
+  while (count) tci_free(sources[--count].cursor);
+  tci_free(sources);
   return code;
 }
 
@@ -223,16 +292,21 @@ int tci_snapshot_fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_
   return code;
 }
 
-static int keep_seq(const tc_position *position, void *arg) {
-  *(int64_t *)arg = position->seq;
-  return 1;
-}
-
 int tci_snapshot_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq) {
-  choice chosen = {tci_list_of_id(&snapshot->storage->hash_key, kind, id), 1, 1};
-  int64_t found = 0;
-  int code = walk(snapshot, NULL, &chosen, NULL, keep_seq, &found);
-  if (!code && !found) snapshot->storage->env.fail(code = TC_ENOTFOUND, "no event of kind %u has id %lld", kind, (long long)id);
-  if (!code) *seq = found;
-  return code;
+  /* Not by way of the cache: one event, asked for once, would take a slot a run from the lists. */
+  tci_list_name list = tci_list_of_id(&snapshot->storage->hash_key, kind, id);
+  tci_entry key = {list.h, list.g, INT64_MAX, INT64_MAX};
+  int rc = SQLITE_OK, found = 0;
+  for (size_t i = 0; i < snapshot->runs.count && !rc && !found; i++) {
+    tci_run_cursor *cursor = &snapshot->cursors[i];
+    rc = tci_run_seek_before(&snapshot->reader->db, cursor, snapshot->runs.at[i].run, &key, &found);
+    if (rc || !found) continue;
+    const tci_entry *entry = &cursor->chunk[cursor->at];
+    found = is_in(entry, list);
+    if (found) *seq = entry->seq;
+  }
+  if (rc) return tci_index_fail(snapshot->storage, &snapshot->reader->db, rc, "scan");
+  if (found) return TC_OK;
+  snapshot->storage->env.fail(TC_ENOTFOUND, "no event of kind %u has id %lld", kind, (long long)id);
+  return TC_ENOTFOUND;
 }

@@ -13,6 +13,7 @@
 
 #include "base/siphash.h"
 #include "storage/sqlite/keyfilter.h"
+#include "storage/sqlite/listcache.h"
 #include "storage/sqlite/runs.h"
 #include "tipcurrent/sys/storage.h"
 
@@ -119,6 +120,7 @@ struct tc_storage {
 
   atomic_int index_damaged; /* any thread: SQLite found the derived file damaged; close throws it away, the next open builds it anew */
   tci_keyfilter filter;     /* any thread */
+  tci_listcache lists;      /* any thread */
   tci_readers readers;      /* any thread */
 };
 
@@ -127,6 +129,7 @@ struct tc_snapshot {
   tci_reader *reader;
   tci_run_set runs;
   tci_run_cursor *cursors; /* one a run: a count and a scan of the same list read its chunks once */
+  tci_list_fact *facts;    /* one a run: of the list that was asked for last */
 };
 
 /* ---- log.c ---- */
@@ -172,7 +175,9 @@ int tci_index_idle(tc_storage *storage, int64_t now_us, int32_t *more);
 /* A run that is being written. */
 typedef struct tci_run_writer {
   int64_t run, entries;
-  size_t count; /* in chunk */
+  int64_t before;  /* entries of chunk[0]'s list in earlier chunks */
+  int64_t of_list; /* entries so far of the list of the last one put */
+  size_t count;    /* in chunk */
   tci_entry chunk[TCI_CHUNK_ENTRIES];
 } tci_run_writer;
 
