@@ -1,0 +1,21 @@
+// @stomp/stompjs 7 over a raw WebSocket, with its own defaults: versions, heart-beats, reconnection. Prints as node_readme.js; `CONNECTED` with the version and the sub-protocol first.
+'use strict';
+const { Client } = require('@stomp/stompjs');
+const { WebSocket } = require('ws');
+
+const client = new Client({
+  webSocketFactory: () => new WebSocket(process.argv[2].replace('http', 'ws') + '/ws', ['v12.stomp', 'v11.stomp', 'v10.stomp']),
+  onConnect: () => {
+    process.stdout.write('CONNECTED ' + client.connectedVersion + ' ' + client.webSocket.protocol + '\n');
+    client.subscribe('/topic/rooms/gaming_stream_123', message => {
+      const event = JSON.parse(message.body);
+      process.stdout.write((event.amount !== undefined ? 'TIP ' : 'REACTION ') + message.body + '\n');
+    });
+  },
+  onStompError: frame => {
+    process.stderr.write('ERROR ' + frame.headers.message + '\n');
+    process.exit(1);
+  },
+});
+client.activate();
+process.stdin.on('end', () => client.deactivate().then(() => process.exit(0))).resume();
