@@ -59,8 +59,10 @@ int tcd_ws_handshake(const tcd_request *request, const char *const *protocols, c
   int status = 400;
   if (request->version_minor < 1 || request->method.len != 3 || memcmp(request->method.ptr, "GET", 3) != 0) {
     *message = "a WebSocket begins with GET and HTTP/1.1";
-  } else if (!tcd_ws_is_upgrade(request)) {
-    *message = "Can \"Upgrade\" only to \"WebSocket\".";
+  } else if (!holds(request, "Upgrade", "websocket")) {
+    *message = "Can \"Upgrade\" only to \"WebSocket\"."; /* these two are the words of SockJS's suite */
+  } else if (!holds(request, "Connection", "upgrade")) {
+    *message = "\"Connection\" must be \"Upgrade\".";
   } else if (tcd_request_header(request, "Sec-WebSocket-Version", &version) != 1 || !tcd_text_is(version, "13")) {
     *message = "Sec-WebSocket-Version: must be 13";
     status = 426;
