@@ -47,37 +47,43 @@ static int read_length(tc_text text, uint64_t *out) {
   return 0;
 }
 
-/* Where the frame ends: 1 with *end behind its NUL, 0 when more is needed. *body: where its body begins. A content-length counts before any NUL does, so that no frame can be
- * born inside a body. */
+/* Where the frame ends: 1 with *end behind its NUL; 0 when more is needed, *end then is the frame's whole length if that is known, else 0; at a fault *end is how far the head is
+ * sound. *body: where its body begins. A content-length counts before any NUL does, so that no frame can be born inside a body. */
 static int measure(const char *bytes, size_t len, size_t *body, size_t *end, tcd_stomp_fault *fault) {
   size_t at = 0, headers = 0;
   uint64_t length = 0;
-  int known = 0;
+  int known = 0, unreadable = 0;
   tc_text line, value;
-  if (!next_line(bytes, len, &at, &line)) return memchr(bytes, '\0', len) ? bad(fault, "the frame has no line end behind its command", 0) : 0;
-  fault->command = line;
+  *end = 0;
   for (;;) {
-    if (!next_line(bytes, len, &at, &line)) return memchr(bytes + at, '\0', len - at) ? bad(fault, "the head ends early: no blank line before the NUL", 0) : 0;
-    if (!line.len) break;
-    if (memchr(line.ptr, '\0', line.len)) return bad(fault, "header: NUL is not allowed", 0);
-    if (++headers > TCD_STOMP_HEADERS_MAX) return bad(fault, "more than 64 headers", 1);
-    if (!fault->receipt.ptr && header_is(line, "receipt", &value)) fault->receipt = value;
-    if (known || !header_is(line, "content-length", &value)) continue;
-    if (read_length(value, &length)) return bad(fault, "content-length: must be a whole number", 0);
-    known = 1;
+    size_t from = at;
+    int whole = next_line(bytes, len, &at, &line);
+    /* Of a line that is not whole yet this is said at once too: the verdict is the same however the bytes come. */
+    int nul = memchr(bytes + from, '\0', (whole ? at : len) - from) != NULL;
+    if (nul || (whole && line.len && from && ++headers > TCD_STOMP_HEADERS_MAX)) {
+      *end = from;
+      return nul ? bad(fault, "the head must end with a blank line before any NUL", 0) : bad(fault, "more than 64 headers", 1);
+    }
+    if (!whole) return 0;
+    if (!from) fault->command = line;
+    else if (!line.len) break;
+    else if (!known && header_is(line, "content-length", &value)) {
+      known = 1;
+      unreadable = read_length(value, &length) != 0; /* said below: the head may still have a receipt */
+    }
   }
   *body = at;
-  if (known && length > TCD_STOMP_FRAME_MAX - at) return bad(fault, "content-length: a frame may have at most 65536 bytes", 1);
   if (!known) {
     const char *nul = memchr(bytes + at, '\0', len - at);
-    if (!nul) return 0;
-    *end = (size_t)(nul - bytes) + 1;
-    return 1;
+    if (nul) *end = (size_t)(nul - bytes) + 1;
+    return nul != NULL;
   }
-  if (len < at + length + 1) return 0;
-  if (bytes[at + length]) return bad(fault, "content-length: no NUL behind the body", 0);
+  *end = at;
+  if (unreadable) return bad(fault, "content-length: must be a whole number", 0);
+  if (at > TCD_STOMP_FRAME_MAX || length > TCD_STOMP_FRAME_MAX - at) return bad(fault, "content-length: a frame may have at most 65536 bytes", 1);
   *end = at + (size_t)length + 1;
-  return 1;
+  if (len < *end) return 0;
+  return bytes[*end - 1] ? bad(fault, "content-length: no NUL behind the body", 0) : 1;
 }
 
 /* In place; -1: an escape that this version does not know (1.1 and 1.2, "Value Encoding": fatal). */
@@ -110,72 +116,100 @@ static int read_header(tc_text line, int escaped, int version, tcd_stomp_header 
   return 1;
 }
 
-static int read_frame(const tcd_stomp_parser *parser, char *bytes, size_t body, size_t end, tcd_stomp_frame *frame, tcd_stomp_fault *fault) {
-  size_t at = 0;
+/* CONNECT has none, so that 1.0 servers understand it (1.2, "Value Encoding"). */
+static int has_escapes(const tcd_stomp_parser *parser, tc_text command) {
+  return parser->version != TCD_STOMP_10 && !is(command, "CONNECT") && !is(command, "STOMP");
+}
+
+static int read_frame(const tcd_stomp_parser *parser, char *bytes, size_t body, size_t end, tcd_stomp_frame *frame, size_t *at, tcd_stomp_fault *fault) {
   tc_text line;
-  (void)next_line(bytes, body, &at, &frame->command);
-  int escaped = parser->version != TCD_STOMP_10 && !is(frame->command, "CONNECT") && !is(frame->command, "STOMP");
-  frame->header_count = 0;
-  while (next_line(bytes, body, &at, &line) && line.len) {
-    int rc = read_header(line, escaped, parser->version, &frame->headers[frame->header_count++], fault);
+  (void)next_line(bytes, body, at, &frame->command);
+  int escaped = has_escapes(parser, frame->command);
+  while (next_line(bytes, body, at, &line) && line.len) {
+    int rc = read_header(line, escaped, parser->version, &frame->headers[frame->header_count], fault);
     if (rc < 0) return rc;
+    frame->header_count++;
   }
   frame->body = (tc_text){bytes + body, end - 1 - body};
   return TCD_STOMP_FRAME;
 }
 
-/* Takes the frame at the start of bytes. */
-static int take(tcd_stomp_parser *parser, char *bytes, size_t len, size_t *end, tcd_stomp_frame *frame, tcd_stomp_fault *fault) {
-  size_t body = 0;
-  memset(fault, 0, sizeof *fault);
-  int rc = measure(bytes, len, &body, end, fault);
-  if (rc > 0 && *end > TCD_STOMP_FRAME_MAX + 1) return bad(fault, "a frame may have at most 65536 bytes", 1);
-  return rc > 0 ? read_frame(parser, bytes, body, *end, frame, fault) : rc;
+/* The receipt of a frame at fault, for its sender waits for it. at: where the lines begin that have not been resolved yet. */
+static void find_receipt(const tcd_stomp_parser *parser, char *bytes, size_t len, size_t at, const tcd_stomp_frame *frame, tcd_stomp_fault *fault) {
+  tc_text line, value;
+  tcd_stomp_fault ignored;
+  tcd_stomp_header header;
+  if (tcd_stomp_find(frame, "receipt", &fault->receipt)) return;
+  if (!at && !next_line(bytes, len, &at, &line)) return;
+  while (next_line(bytes, len, &at, &line) && line.len) {
+    if (!header_is(line, "receipt", &value)) continue;
+    if (!memchr(line.ptr, '\0', line.len) && read_header(line, has_escapes(parser, fault->command), parser->version, &header, &ignored) > 0)
+      fault->receipt = header.value;
+    return;
+  }
 }
 
-static int hold(tcd_stomp_parser *parser, const char *bytes, size_t len, tcd_stomp_fault *fault) {
-  if (parser->held.len + len > TCD_STOMP_FRAME_MAX) return bad(fault, "a frame may have at most 65536 bytes", 1);
-  return tci_buf_append(&parser->held, bytes, len) ? TCD_STOMP_NOMEM : TCD_STOMP_MORE;
+/* Takes the frame at the start of bytes. *end is used bytes, or the length wanted: see measure. */
+static int take(const tcd_stomp_parser *parser, char *bytes, size_t len, size_t *end, tcd_stomp_frame *frame, tcd_stomp_fault *fault) {
+  size_t body = 0, at = 0;
+  memset(fault, 0, sizeof *fault);
+  frame->header_count = 0;
+  /* No further than a frame can go: what is behind must not change the verdict, as it may be here or not. */
+  if (len > TCD_STOMP_FRAME_MAX + 1) len = TCD_STOMP_FRAME_MAX + 1;
+  int rc = measure(bytes, len, &body, end, fault);
+  if (rc == 0 && len > TCD_STOMP_FRAME_MAX) rc = bad(fault, "a frame may have at most 65536 bytes", 1);
+  else if (rc < 0) len = *end;
+  else if (rc > 0) rc = read_frame(parser, bytes, body, *end, frame, &at, fault);
+  if (rc < 0) find_receipt(parser, bytes, len, at, frame, fault);
+  return rc;
+}
+
+/* One that drips in is measured again when a byte came that can end it, or when it has doubled (so that limits of the head are seen early), not at every piece. */
+static void plan(tcd_stomp_parser *parser, size_t want) {
+  size_t twice = parser->held.len * 2;
+  parser->want = (uint32_t)want;
+  parser->look = (uint32_t)(want ? want : twice < TCD_STOMP_FRAME_MAX + 1 ? twice : TCD_STOMP_FRAME_MAX + 1);
+}
+
+/* The frame that began in held goes on, up to the next byte that can end it: the last of the length that is known, or a NUL. */
+static int take_held(tcd_stomp_parser *parser, char **input, size_t *len, tcd_stomp_frame *frame, tcd_stomp_fault *fault) {
+  while (*len) {
+    const char *nul = parser->want ? NULL : memchr(*input, '\0', *len);
+    size_t piece = nul ? (size_t)(nul - *input) + 1 : *len, end;
+    size_t room = (parser->want ? parser->want : TCD_STOMP_FRAME_MAX + 1) - parser->held.len; /* never 0: at the limit there is a verdict */
+    if (piece > room) piece = room;
+    if (tci_buf_append(&parser->held, *input, piece)) return TCD_STOMP_NOMEM;
+    *input += piece;
+    *len -= piece;
+    if (!nul && parser->held.len < parser->look) continue;
+    int rc = take(parser, parser->held.data, parser->held.len, &end, frame, fault);
+    if (rc != TCD_STOMP_MORE) {
+      parser->given = 1;
+      return rc;
+    }
+    plan(parser, end);
+  }
+  return TCD_STOMP_MORE;
 }
 
 int tcd_stomp_next(tcd_stomp_parser *parser, char **input, size_t *len, tcd_stomp_frame *frame, tcd_stomp_fault *fault) {
-  size_t end = 0;
+  size_t end;
   if (parser->given) { /* the frame of the last call was in held */
     parser->given = 0;
     tci_buf_free(&parser->held);
   }
-  while (!parser->held.len && *len && (**input == '\n' || **input == '\r')) (*input)++, (*len)--; /* heart-beats, and the EOLs that may follow a NUL */
+  if (parser->held.len) return take_held(parser, input, len, frame, fault);
+  while (*len && (**input == '\n' || **input == '\r')) (*input)++, (*len)--; /* heart-beats, and the EOLs that may follow a NUL */
   if (!*len) return TCD_STOMP_MORE;
-  if (!parser->held.len) {
-    int rc = take(parser, *input, *len, &end, frame, fault);
-    if (rc == TCD_STOMP_MORE) {
-      rc = hold(parser, *input, *len, fault);
-      end = *len;
-    }
-    *input += end;
-    *len -= end;
-    return rc;
+  int rc = take(parser, *input, *len, &end, frame, fault);
+  size_t used = rc == TCD_STOMP_FRAME ? end : *len;
+  if (rc == TCD_STOMP_MORE) {
+    if (tci_buf_append(&parser->held, *input, *len)) return TCD_STOMP_NOMEM;
+    plan(parser, end);
   }
-  /* Piece by piece, up to the next byte that can end a frame. */
-  while (*len) {
-    const char *nul = memchr(*input, '\0', *len);
-    size_t piece = nul ? (size_t)(nul - *input) + 1 : *len;
-    if (parser->held.len + piece > TCD_STOMP_FRAME_MAX + 1) piece = TCD_STOMP_FRAME_MAX + 1 - parser->held.len;
-    if (!piece) return bad(fault, "a frame may have at most 65536 bytes", 1);
-    if (tci_buf_append(&parser->held, *input, piece)) return TCD_STOMP_NOMEM;
-    *input += piece;
-    *len -= piece;
-    /* One that drips in is measured again when a byte came that can end it, or when it has doubled (so that limits of the head are seen early), not at every piece. */
-    if (!nul && parser->held.len < parser->scanned) continue;
-    parser->scanned = parser->held.len * 2;
-    int rc = take(parser, parser->held.data, parser->held.len, &end, frame, fault);
-    if (rc != TCD_STOMP_MORE) {
-      parser->given = 1;
-      parser->scanned = 0;
-      return rc;
-    }
-  }
-  return TCD_STOMP_MORE;
+  *input += used;
+  *len -= used;
+  return rc;
 }
 
 int tcd_stomp_find(const tcd_stomp_frame *frame, const char *name, tc_text *value) {

@@ -25,19 +25,20 @@ typedef struct tcd_stomp_frame {
   tc_text body;
 } tcd_stomp_frame;
 
-/* Of a fault the session makes an ERROR frame: whatever could be read of the frame is in it (command and receipt may be empty). */
+/* Of a fault the session makes an ERROR frame: whatever could be read of the frame is in it. The texts are valid as a frame's are; ptr NULL: not seen. */
 typedef struct tcd_stomp_fault {
   const char *what; /* static, names the header or the limit, e.g. "header: no colon" */
   int too_large;    /* the frame or its head is beyond a limit */
-  tc_text command;
-  tc_text receipt; /* raw */
+  tc_text command;  /* any bytes but NUL */
+  tc_text receipt;  /* unescaped, valid UTF-8 */
 } tcd_stomp_fault;
 
 typedef struct tcd_stomp_parser {
-  tci_buf held;   /* an incomplete frame, or nothing */
-  size_t scanned; /* how long held must be to be measured again */
-  int version;    /* TCD_STOMP_X: decides escapes; set by the session after CONNECT */
-  uint8_t given;  /* the last frame stands in held */
+  tci_buf held;  /* an incomplete frame, or nothing */
+  uint32_t want; /* how long the frame in held will be, once that is known; 0: its NUL will tell */
+  uint32_t look; /* how long held must be to be measured again */
+  int version;   /* TCD_STOMP_X: decides escapes; set by the session after CONNECT */
+  uint8_t given; /* the last frame stands in held */
 } tcd_stomp_parser;
 
 void tcd_stomp_parser_init(tcd_stomp_parser *parser);
@@ -45,7 +46,8 @@ void tcd_stomp_parser_free(tcd_stomp_parser *parser);
 
 enum { TCD_STOMP_MORE = 0, TCD_STOMP_FRAME = 1, TCD_STOMP_BAD = -1, TCD_STOMP_NOMEM = -2 };
 /* Reads from *input (advanced past what was used) up to the end of the next frame. TCD_STOMP_FRAME: *frame is filled, its texts stay valid until the next call; input may be
- * changed (escapes are resolved in place), so it must be writable. TCD_STOMP_MORE: all input is used. After TCD_STOMP_BAD the stream is lost. */
+ * changed (escapes are resolved in place), so it must be writable. TCD_STOMP_MORE: all input is used. After TCD_STOMP_BAD the stream is lost; *fault is filled.
+ * What comes out does not depend on where the pieces of a stream end; a fault may be seen later when they are small. */
 int tcd_stomp_next(tcd_stomp_parser *parser, char **input, size_t *len, tcd_stomp_frame *frame, tcd_stomp_fault *fault);
 
 /* The first header of that name (the later ones are history, 1.2 "Repeated Header Entries"); 0: there is none. */

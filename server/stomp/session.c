@@ -8,9 +8,11 @@
 #include "server/front/reactor.h"
 #include "server/stomp/encode.h"
 
-#define FRAME_OUT_MAX (256u << 10) /* of a frame that answers one of at most 64 KiB, escaped */
-#define SUBSCRIPTION_ID_MAX 1024   /* bytes: it stands twice in every message */
+#define FRAME_OUT_MAX (256u << 10)                             /* of a frame that answers one of at most 64 KiB, escaped */
+#define SUBSCRIPTION_ID_MAX 1024                               /* bytes: it stands twice in every message */
+#define DESTINATION_MAX (sizeof "/topic/rooms/" - 1 + 4 * 255) /* bytes: of the longest room there can be (tip.h) */
 #define GRACE_MS 1000
+#define COMMAND_SHOWN_MAX 32
 
 enum { FRESH, CONNECTED, OVER };
 
@@ -18,12 +20,11 @@ typedef struct subscription {
   struct subscription *next;
   tcd_cursor *cursor;
   size_t id_len, destination_len;
-  char id[]; /* then the destination */
+  char id[]; /* then, in 1.0, the destination */
 } subscription;
 
 typedef struct session {
   tcd_pipe *pipe;
-  const tcd_stomp *stomp;
   tcd_stomp_parser parser;
   subscription *subscriptions;
   tcd_timer hear, say;     /* the client's heart-beats, ours */
@@ -39,13 +40,6 @@ static tc_text text_of(const char *text) { return (tc_text){text, strlen(text)};
 static int is(tc_text text, const char *word) { return text.len == strlen(word) && !memcmp(text.ptr, word, text.len); }
 
 static const char *subscription_destination(const subscription *sub) { return sub->id + sub->id_len; }
-
-static void send_frame(session *s, tci_buf *frame) {
-  (void)tci_buf_append(frame, "", 1);
-  if (!frame->err) s->pipe->ops->send(s->pipe, (tc_text){frame->data, frame->len});
-  else s->pipe->ops->close(s->pipe, 1011, "out of memory");
-  tci_buf_free(frame);
-}
 
 static void begin_frame(tci_buf *frame, const char *command) {
   tci_buf_init(frame, FRAME_OUT_MAX);
@@ -72,6 +66,21 @@ static void over(session *s) {
   tcd_timer_stop(&front_of(s)->wheel, &s->say);
 }
 
+/* Closes the pipe, once: a session may run out of memory while it says its last word. */
+static void end(session *s, uint16_t code, const char *reason) {
+  if (s->state == OVER) return;
+  over(s);
+  s->pipe->ops->close(s->pipe, code, reason);
+}
+
+/* Without memory for a frame there is no session any more: what it leaves out its client would wait for. */
+static void send_frame(session *s, tci_buf *frame) {
+  (void)tci_buf_append(frame, "", 1);
+  if (frame->err) end(s, 1011, "out of memory");
+  else s->pipe->ops->send(s->pipe, (tc_text){frame->data, frame->len});
+  tci_buf_free(frame);
+}
+
 /* An ERROR is the end (1.2, "ERROR"). message: one line; detail: what a person can act on. headers: more of them, complete lines, may be NULL. */
 static void fail(session *s, uint16_t code, const char *message, tc_text receipt, const char *headers, const char *detail) {
   tci_buf frame;
@@ -81,19 +90,24 @@ static void fail(session *s, uint16_t code, const char *message, tc_text receipt
   if (receipt.ptr) tcd_stomp_put_header(&frame, "receipt-id", receipt, s->parser.version);
   if (headers) (void)tci_buf_puts(&frame, headers);
   (void)tci_buf_printf(&frame, "content-type:text/plain\ncontent-length:%zu\n\n%s", strlen(detail), detail);
-  over(s);
+  end_subscriptions(s); /* no MESSAGE behind it */
   send_frame(s, &frame);
-  s->pipe->ops->close(s->pipe, code, message);
+  end(s, code, message);
 }
 
-/* Names the frame. */
+/* "<command>: <what>", or what alone when the command is no text. A long one is cut. */
+static const char *name_frame(char *out, size_t size, tc_text command, const char *what) {
+  if (command.len > COMMAND_SHOWN_MAX) command.len = COMMAND_SHOWN_MAX;
+  if (!command.ptr || !tci_utf8_valid(command.ptr, command.len, NULL)) return what;
+  (void)snprintf(out, size, "%.*s: %s", (int)command.len, command.ptr, what);
+  return out;
+}
+
 static void refuse(session *s, const tcd_stomp_frame *frame, const char *what) {
   char detail[256];
   tc_text receipt = {NULL, 0};
-  int len = (int)(frame->command.len < 32 ? frame->command.len : 32);
   (void)tcd_stomp_find(frame, "receipt", &receipt);
-  (void)snprintf(detail, sizeof detail, "%.*s: %s", len, frame->command.ptr, what);
-  fail(s, 1002, what, receipt, NULL, tci_utf8_valid(detail, strlen(detail), NULL) ? detail : what);
+  fail(s, 1002, what, receipt, NULL, name_frame(detail, sizeof detail, frame->command, what));
 }
 
 static void answer_receipt(session *s, const tcd_stomp_frame *frame, int recovered) {
@@ -148,7 +162,8 @@ static void start_beats(session *s, const int64_t beats[2]) {
   tcd_front *front = front_of(s);
   tcd_timer_stop(&front->wheel, &s->hear);
   if (beats[0]) s->hear_us = larger(beats[0], TCD_STOMP_HEART_BEAT_MS) * 1000;
-  if (beats[1]) s->say_us = larger(beats[1], TCD_STOMP_HEART_BEAT_MS) * 1000;
+  /* Timers may be late, but a beat may not: "at least every n ms" is promised. */
+  if (beats[1]) s->say_us = larger(beats[1], TCD_STOMP_HEART_BEAT_MS) * 1000 - 2 * TCD_WHEEL_SLOT_US;
   if (s->hear_us) tcd_timer_start(&front->wheel, &s->hear, front->now_us + 2 * s->hear_us + GRACE_MS * 1000);
   if (s->say_us) tcd_timer_start(&front->wheel, &s->say, front->now_us + s->say_us);
 }
@@ -188,10 +203,10 @@ static void on_connect(session *s, const tcd_stomp_frame *frame) {
   }
   s->parser.version = version;
   s->state = CONNECTED;
+  start_beats(s, beats);
   begin_frame(&out, "CONNECTED");
   (void)tci_buf_printf(&out, "version:%s\nheart-beat:%d,%d\n\n", names[version], TCD_STOMP_HEART_BEAT_MS, TCD_STOMP_HEART_BEAT_MS);
   send_frame(s, &out);
-  start_beats(s, beats);
 }
 
 static subscription **find_subscription(session *s, tc_text id, tc_text destination) {
@@ -221,6 +236,7 @@ static const char *read_subscribe(session *s, const tcd_stomp_frame *frame, tc_t
   int named = tcd_stomp_find(frame, "id", id);
   if (!named && s->parser.version != TCD_STOMP_10) return "id: is missing";
   if (named && id->len > SUBSCRIPTION_ID_MAX) return "id: at most 1024 bytes";
+  if (destination->len > DESTINATION_MAX) return "destination: no room has so long an id";
   if (find_subscription(s, named ? *id : (tc_text){NULL, 0}, *destination))
     return named ? "id: is in use by another subscription" : "destination: is subscribed to already";
   if (!named) *id = *destination; /* 1.0: the destination stands for it; what it is called in MESSAGE nobody reads */
@@ -245,12 +261,13 @@ static void on_subscribe(session *s, const tcd_stomp_frame *frame) {
   }
   tci_buf_init(&escaped, 2 * TCD_STOMP_FRAME_MAX);
   tcd_stomp_put_escaped(&escaped, id, s->parser.version);
-  subscription *sub = tci_zalloc(sizeof *sub + id.len + destination.len);
+  size_t kept = s->parser.version == TCD_STOMP_10 ? destination.len : 0; /* later versions never ask by destination */
+  subscription *sub = tci_zalloc(sizeof *sub + id.len + kept);
   if (!sub || escaped.err) goto fail;
   sub->id_len = id.len;
-  sub->destination_len = destination.len;
-  if (id.len) memcpy(sub->id, id.ptr, id.len);
-  memcpy(sub->id + id.len, destination.ptr, destination.len);
+  sub->destination_len = kept;
+  memcpy(sub->id, id.ptr, id.len);
+  memcpy(sub->id + id.len, destination.ptr, kept);
   join.owner = sub;
   join.shape = (tcd_shape){s->pipe->framing, tcd_stomp_write_message, {escaped.data, escaped.len}, (uint32_t)s->parser.version};
   if (tcd_hub_join(s->pipe->hub, s->pipe->sink, &join, &sub->cursor, &recovered)) goto fail;
@@ -290,8 +307,7 @@ static void on_disconnect(session *s, const tcd_stomp_frame *frame) {
   /* All that is committed comes before the last word. */
   tcd_sink_settle(s->pipe->sink);
   answer_receipt(s, frame, -1);
-  over(s);
-  s->pipe->ops->close(s->pipe, 1000, "goodbye");
+  end(s, 1000, "goodbye");
 }
 
 static void on_nothing(session *s, const tcd_stomp_frame *frame) { answer_receipt(s, frame, -1); }
@@ -341,13 +357,9 @@ static void on_message(tcd_pipe *pipe, char *data, size_t len) {
       on_frame(s, &frame);
     } else if (rc == TCD_STOMP_BAD) {
       char detail[256];
-      (void)snprintf(detail, sizeof detail, "%.*s: %s", (int)(fault.command.len < 32 ? fault.command.len : 32), fault.command.ptr ? fault.command.ptr : "",
-                     fault.what);
-      int readable = fault.command.ptr && tci_utf8_valid(detail, strlen(detail), NULL);
-      fail(s, fault.too_large ? 1009 : 1002, fault.what, fault.receipt, NULL, readable ? detail : fault.what);
+      fail(s, fault.too_large ? 1009 : 1002, fault.what, fault.receipt, NULL, name_frame(detail, sizeof detail, fault.command, fault.what));
     } else {
-      over(s);
-      s->pipe->ops->close(s->pipe, 1011, "out of memory");
+      end(s, 1011, "out of memory");
     }
   }
 }
@@ -366,10 +378,10 @@ static void on_cut(tcd_pipe *pipe, tcd_cursor *cursor, int why, int64_t resume_s
 }
 
 static int on_open(const tcd_service *service, tcd_pipe *pipe) {
+  (void)service;
   session *s = tci_zalloc(sizeof *s);
   if (!s) return -1;
   s->pipe = pipe;
-  s->stomp = (const tcd_stomp *)service;
   s->hear.fired = on_hear;
   s->say.fired = on_say;
   tcd_stomp_parser_init(&s->parser);
