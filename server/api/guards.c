@@ -113,7 +113,8 @@ static void answer_options(unsigned methods, const tcd_request *request, tcd_rep
   put_methods(&reply->headers, "Allow", methods);
   if (!tcd_request_header(request, "Origin", &ignored) || !tcd_request_header(request, "Access-Control-Request-Method", &ignored)) return;
   put_methods(&reply->headers, "Access-Control-Allow-Methods", methods);
-  (void)tci_buf_puts(&reply->headers, "Access-Control-Allow-Headers: Content-Type, Idempotency-Key\r\nAccess-Control-Max-Age: 600\r\n");
+  (void)tci_buf_puts(&reply->headers,
+                     "Access-Control-Allow-Headers: Content-Type, Idempotency-Key, Last-Event-ID, Cache-Control\r\nAccess-Control-Max-Age: 600\r\n");
 }
 
 int tcd_guard_method(unsigned methods, const tcd_request *request, tcd_reply *reply) {

@@ -9,6 +9,7 @@
 #define KINDS (1u << TC_KIND_TIP | 1u << TC_KIND_REACTION) /* all that /topic/rooms ever carries: old clients take anything else for a tip */
 #define MESSAGE_MAX (8u << 20)                             /* metadata of 64 KiB, escaped twice, and the rest of an event many times over */
 #define SETTLE_EVENTS 4096
+#define SETTLE_ROUNDS 16
 
 tcd_voice *tcd_voice_new(const tcd_shape *shape) {
   tcd_voice *voice = tci_zalloc(sizeof *voice + shape->text.len + 1);
@@ -172,6 +173,7 @@ void tcd_cursor_leave(tcd_cursor *cursor) {
 }
 
 void tcd_sink_leave(tcd_sink *sink) {
+  sink->muted = 1; /* no replay goes on for it */
   while (sink->cursors) tcd_cursor_leave(sink->cursors);
   tcd_hub_drop_sink(sink);
 }
@@ -189,7 +191,11 @@ void tcd_sink_drained(tcd_sink *sink) {
 
 void tcd_sink_settle(tcd_sink *sink) {
   tcd_hub *hub = sink->hub;
-  if (hub->sub) tcd_hub_pull(hub, SETTLE_EVENTS);
+  /* In rounds, since one is bounded in bytes too; a log that grows faster than this is not waited for. */
+  for (int i = 0; hub->sub && i < SETTLE_ROUNDS; i++) {
+    tcd_hub_pull(hub, SETTLE_EVENTS);
+    if (!hub->news) break;
+  }
   if (sink->ops->take) tcd_sink_copy(sink);
   else tcd_outlet_copy_all(sink);
 }

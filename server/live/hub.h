@@ -69,6 +69,7 @@ struct tcd_sink {
   tcd_cursor *begun;                 /* of an outlet: whose frame is partly out */
   uint8_t muted;                     /* its cursors send nothing more; they are there until their owners hear of the end */
   uint8_t ready, blocked;            /* blocked: an outlet whose socket is full */
+  uint8_t reading;                   /* a replay of it is with a thread */
 };
 
 /* Fills a zeroed sink. */

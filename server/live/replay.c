@@ -27,12 +27,13 @@ struct tcd_replay {
   tci_buf piece, message;
   int result;
   int away;  /* with a thread; the front's note */
-  int waits; /* for its sink to have room */
+  int waits; /* for its turn, and for its sink to have room */
 };
 
 static void push(tcd_hub *hub, tcd_replay *replay) {
   replay->away = 1;
   replay->waits = 0;
+  replay->cursor->sink->reading = 1;
   pthread_mutex_lock(&hub->mutex);
   replay->next_job = NULL;
   if (hub->last_job) hub->last_job->next_job = replay;
@@ -122,6 +123,9 @@ static void drop(tcd_replay *replay) {
   tci_free(replay);
 }
 
+/* One piece of a sink at a time, so that two hundred subscriptions that come back in one session hold no more than one does. */
+static int has_room(tcd_sink *sink) { return !sink->reading && !sink->muted && sink->ops->waiting(sink) < PIECE_BYTES; }
+
 static void hand_over(tcd_replay *replay) {
   tcd_sink *sink = replay->cursor->sink;
   if (!replay->piece.len) return;
@@ -153,14 +157,23 @@ static void cut(tcd_replay *replay, int why) {
   tcd_cursor_cut(replay->hub, replay->cursor, why, replay->reached); /* and so leaves the replay, which is with the front and goes */
 }
 
+/* The first that waits: in the order of their beginning, so that none stands pinned while another reads. */
+static void go_on(tcd_hub *hub, tcd_sink *sink) {
+  for (tcd_cursor *cursor = sink->cursors; cursor && has_room(sink); cursor = cursor->next) {
+    if (cursor->replay) tcd_replay_go_on(hub, cursor->replay);
+  }
+}
+
 static void on_piece(tcd_task *task) {
   tcd_replay *replay = (tcd_replay *)task;
+  tcd_hub *hub = replay->hub;
   replay->away = 0;
   if (!replay->cursor) {
     drop(replay);
     return;
   }
   tcd_sink *sink = replay->cursor->sink;
+  sink->reading = 0;
   hand_over(replay);
   if (replay->result == FAILED) {
     cut(replay, TCD_CUT_STORAGE);
@@ -170,22 +183,26 @@ static void on_piece(tcd_task *task) {
     cut(replay, TCD_CUT_MEMORY);
   } else if (replay->result == END && replay->reached >= replay->target) {
     go_live(replay);
-  } else if (sink->ops->waiting(sink) < PIECE_BYTES) {
-    push(replay->hub, replay);
   } else {
     replay->waits = 1;
   }
+  go_on(hub, sink);
 }
 
 void tcd_replay_go_on(tcd_hub *hub, tcd_replay *replay) {
-  if (replay->waits && replay->cursor->sink->ops->waiting(replay->cursor->sink) < PIECE_BYTES) push(hub, replay);
+  if (replay->waits && has_room(replay->cursor->sink)) push(hub, replay);
 }
 
 void tcd_replay_leave(tcd_hub *hub, tcd_replay *replay) {
-  (void)hub;
+  tcd_sink *sink = replay->cursor->sink;
   replay->cursor->replay = NULL;
   replay->cursor = NULL;
-  if (!replay->away) drop(replay);
+  if (!replay->away) {
+    drop(replay);
+  } else {
+    sink->reading = 0; /* its piece will be nobody's */
+    go_on(hub, sink);
+  }
 }
 
 int tcd_replay_start(tcd_hub *hub, tcd_cursor *cursor, const tcd_topic *topic, tcd_voice *voice, int64_t after_seq) {
@@ -208,7 +225,8 @@ int tcd_replay_start(tcd_hub *hub, tcd_cursor *cursor, const tcd_topic *topic, t
   hub->replays = replay;
   cursor->replay = replay;
   tcd_count(&hub->stat_replays, 1);
-  push(hub, replay);
+  replay->waits = 1;
+  tcd_replay_go_on(hub, replay);
   return TC_OK;
 }
 

@@ -18,8 +18,13 @@ const ways = {
   },
   stompjs7: {
     scripts: ['/@stomp/stompjs/bundles/stomp.umd.min.js'],
-    code: `const client = new StompJs.Client({brokerURL: '${url.replace('http', 'ws')}/ws', onConnect: () => client.subscribe('/topic/rooms/gaming_stream_123', message => {
-        const event = JSON.parse(message.body); (event.amount !== undefined ? displayTip : displayReaction)(event); })}); client.activate();`,
+    code: `let last;
+      const client = new StompJs.Client({brokerURL: '${url.replace('http', 'ws')}/ws', reconnectDelay: 500, onConnect: () => client.subscribe('/topic/rooms/gaming_stream_123', message => {
+        const event = JSON.parse(message.body);
+        last = message.headers.seq;
+        (event.amount !== undefined ? displayTip : displayReaction)(event);
+      }, last ? {'after-seq': last} : {})});
+      client.activate();`,
   },
   eventsource: {
     scripts: [],

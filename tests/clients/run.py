@@ -22,22 +22,22 @@ from harness import Daemon  # noqa: E402
 
 INSTALLED = pathlib.Path(os.environ.get("CLIENTS_DIR") or HERE.parents[1] / "build" / "clients")
 PATIENCE_S = 40
+IDLE_S = 24  # two heart-beat periods of ten seconds, a second of grace, and some
 TIP = '{"roomId":"gaming_stream_123","senderId":"alice","recipientId":"bob","amount":%d.50,"message":"zoë \U0001f525 </script>"}'
 REACTION = '{"roomId":"gaming_stream_123","userId":"alice","emoji":"\U0001f469\u200d\U0001f680"}'
 
-TESTS = [
-    ("node_readme", ["node", "node_readme.js", "{url}"]),
-    *(("node_readme_" + name, ["node", "node_readme.js", "{url}", name]) for name in ("websocket", "xhr-streaming", "xhr-polling", "eventsource")),
-    ("node_stompjs7", ["node", "node_stompjs7.js", "{url}"]),
-    ("python_websockets", ["/usr/bin/python3", "python_websockets.py", "{url}"]),
-    ("chromium_readme", ["node", "browser.js", "{url}", "{pages}", "readme"]),
-    *(
-        ("chromium_readme_" + name, ["node", "browser.js", "{url}", "{pages}", "readme", name])
-        for name in ("websocket", "xhr-streaming", "xhr-polling", "eventsource", "jsonp-polling", "iframe-eventsource", "iframe-xhr-polling", "iframe-htmlfile")
-    ),
-    ("chromium_stompjs7", ["node", "browser.js", "{url}", "{pages}", "stompjs7"]),
-    ("chromium_eventsource", ["node", "browser.js", "{url}", "{pages}", "eventsource"]),
-]
+NODE = ("websocket", "xhr-streaming", "xhr-polling", "eventsource")
+CHROMIUM = (*NODE, "jsonp-polling", "iframe-eventsource", "iframe-xhr-polling", "iframe-htmlfile")
+COMMANDS = {
+    "node_readme": ["node", "node_readme.js", "{url}"],
+    **{"node_readme_" + way: ["node", "node_readme.js", "{url}", way] for way in NODE},
+    "node_stompjs7": ["node", "node_stompjs7.js", "{url}"],
+    "python_websockets": ["/usr/bin/python3", "python_websockets.py", "{url}"],
+    "chromium_readme": ["node", "browser.js", "{url}", "{pages}", "readme"],
+    **{"chromium_readme_" + way: ["node", "browser.js", "{url}", "{pages}", "readme", way] for way in CHROMIUM},
+    "chromium_stompjs7": ["node", "browser.js", "{url}", "{pages}", "stompjs7"],
+    "chromium_eventsource": ["node", "browser.js", "{url}", "{pages}", "eventsource"],
+}
 
 
 def install():
@@ -78,92 +78,219 @@ def post(url, kind, body):
     return text
 
 
-def follow(stream, lines):
-    for line in stream:
-        lines.put(line)
-    lines.put(None)
+class Shown:
+    """A client in its own process, and the events that it shows."""
 
+    def __init__(self, name, command):
+        self.browser = "browser.js" in command
+        self.log = INSTALLED / ("stderr-%s.log" % name)
+        self.errors = open(self.log, "w")
+        environment = {**os.environ, "NODE_PATH": str(INSTALLED / "node_modules")}
+        self.process = subprocess.Popen(command, cwd=HERE, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.lines = queue.Queue()
+        threading.Thread(target=self.follow, daemon=True).start()
 
-def run(command, url):
-    """Posts until the client has shown a tip, which it can only do once it has subscribed; then all that is posted must come, in order, each once."""
-    environment = {**os.environ, "NODE_PATH": str(INSTALLED / "node_modules")}
-    errors = open(INSTALLED / "stderr.log", "w+")
-    process = subprocess.Popen(command, cwd=HERE, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
-    lines = queue.Queue()
-    threading.Thread(target=follow, args=(process.stdout, lines), daemon=True).start()
+    def follow(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put(None)
 
-    def next_event(timeout):
+    def words(self):
+        return self.log.read_text()[-2000:]
+
+    def next(self, timeout=PATIENCE_S):
+        """(word, event); None when nothing has come by then."""
+        deadline = time.monotonic() + timeout
         while True:
             try:
-                line = lines.get(timeout=timeout)
+                line = self.lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 return None
             if line is None:
-                raise AssertionError("the client has ended: %s" % pathlib.Path(errors.name).read_text()[-2000:])
+                raise AssertionError("the client has ended: %s" % self.words())
             word, _, text = line.partition(" ")
             if word in ("TIP", "REACTION"):
                 return word, json.loads(text)
 
-    try:
-        deadline, probes, first = time.monotonic() + PATIENCE_S, {}, None
-        while first is None:
+    def expect(self, wanted):
+        """All of these, in order, each once."""
+        got = [self.next() for _ in wanted]
+        assert got == wanted, "got %r\nwanted %r\n%s" % (got, wanted, self.words())
+
+    def expect_nothing(self, timeout):
+        extra = self.next(timeout)
+        assert extra is None, extra
+
+    def wait_until_it_listens(self, url):
+        """Posts until the client has shown a tip, which it can only do once it has subscribed; returns when it has shown all of them."""
+        deadline, probes, shown = time.monotonic() + PATIENCE_S, {}, None
+        while shown is None:
             if time.monotonic() > deadline:
-                raise AssertionError("nothing arrived: %s" % pathlib.Path(errors.name).read_text()[-2000:])
+                raise AssertionError("nothing arrived: %s" % self.words())
             made = json.loads(post(url, "tips", TIP % 1))
             probes[made["id"]] = made
-            first = next_event(0.5)
+            shown = self.next(0.5)
         while True:  # probes that were on their way
-            word, value = first
+            word, value = shown
             assert word == "TIP" and value == probes[value["id"]], (word, value)
             if value["id"] == max(probes):
-                break
-            first = next_event(PATIENCE_S) or (None, None)
-        wanted = []
-        for i in range(5):
-            wanted.append(("TIP", json.loads(post(url, "tips", TIP % (10 + i)))))
-            wanted.append(("REACTION", json.loads(post(url, "reactions", REACTION))))
-        got = [next_event(PATIENCE_S) for _ in wanted]
-        assert got == wanted, "got %r\nwanted %r" % (got, wanted)
-        extra = next_event(0.2)
-        assert extra is None, extra
-    finally:
-        process.stdin.close()
-        if "browser.js" not in command:
-            process.terminate()  # a browser closes in order, so that nothing of it stays behind
+                return
+            shown = self.next() or (None, None)
+
+    def stop(self):
+        self.process.stdin.close()
+        if not self.browser:
+            self.process.terminate()  # a browser closes in order, so that nothing of it stays behind
         try:
-            process.wait(10)
+            self.process.wait(10)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        errors.close()
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+
+
+class Stage:
+    """A daemon, and the clients that look at it; everything is gone at the end of the with."""
+
+    def __init__(self, pages, *flags):
+        self.pages = pages
+        self.daemon = Daemon("--sockjs-client-url", pages + "/sockjs-client/dist/sockjs.min.js", *flags)
+        self.clients = []
+
+    def __enter__(self):
+        try:
+            self.daemon.start().wait_ready()
+        except BaseException:
+            self.daemon.clean_up()
+            raise
+        self.url = "http://127.0.0.1:%d" % self.daemon.address[1]
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            self.stop_clients()
+            if kind is None:
+                self.daemon.stop_clean()
+        finally:
+            self.daemon.clean_up()
+
+    def show(self, name):
+        client = Shown(name, [part.format(url=self.url, pages=self.pages) for part in COMMANDS[name]])
+        self.clients.append(client)
+        return client
+
+    def stop_clients(self):
+        while self.clients:
+            self.clients.pop().stop()
+
+    def post_some(self, count=5):
+        """Tips and reactions in turn; returns what a client should show."""
+        made = []
+        for i in range(count):
+            made.append(("TIP", json.loads(post(self.url, "tips", TIP % (10 + i)))))
+            made.append(("REACTION", json.loads(post(self.url, "reactions", REACTION))))
+        return made
+
+    def restart(self):
+        """As after a crash: killed, and there again at the same address with the same files."""
+        self.daemon.listen = "127.0.0.1:%d" % self.daemon.address[1]
+        self.daemon.kill()
+        self.daemon.start().wait_ready()
+
+
+def arrives(stage, name):
+    client = stage.show(name)
+    try:
+        client.wait_until_it_listens(stage.url)
+        client.expect(stage.post_some())
+        client.expect_nothing(0.2)
+    finally:
+        stage.stop_clients()
+
+
+def test_idle(pages):
+    """Nothing happens for longer than two heart-beat periods and their grace: nobody is taken for dead, by nobody. These clients do not connect again by themselves."""
+    names = ("node_readme_websocket", "node_readme_xhr-streaming", "node_readme_xhr-polling", "node_readme_eventsource", "chromium_readme", "chromium_readme_xhr-polling")
+    with Stage(pages) as stage:
+        clients = []
+        for name in names:
+            clients.append(stage.show(name))
+            clients[-1].wait_until_it_listens(stage.url)
+            for client in clients[:-1]:  # they have seen the newcomer's probes too
+                while client.next(0.3):
+                    pass
+        time.sleep(IDLE_S)
+        made = stage.post_some(2)
+        for client in clients:
+            client.expect(made)
+
+
+def test_comes_back(pages, name):
+    """The daemon is killed under a client that reconnects by itself: what was posted meanwhile arrives, each once, in order."""
+    with Stage(pages) as stage:
+        client = stage.show(name)
+        client.wait_until_it_listens(stage.url)
+        for _ in range(2):
+            made = stage.post_some(2)
+            client.expect(made[:1])
+            stage.restart()
+            made += stage.post_some(2)  # before it is back
+            client.expect(made[1:])
+            client.expect(stage.post_some(1))
+        client.expect_nothing(1.5)
+
+
+def test_foreign_page(pages, name, origins="same"):
+    """The page's origin is not among --origins: the browser says that it was refused, and shows nothing."""
+    with Stage(pages, "--origins", origins) as stage:
+        client = stage.show(name)
+        deadline = time.monotonic() + PATIENCE_S
+        while "403" not in client.words() and "CORS" not in client.words():
+            assert time.monotonic() < deadline, "it was not refused: %s" % client.words()
+            post(stage.url, "tips", TIP % 1)
+            client.expect_nothing(0.3)
+        stage.post_some(1)
+        client.expect_nothing(2)
+
+
+def tests(pages):
+    """(name, what to call), in order; the plain ones share a daemon."""
+    shared = []
+
+    def on_shared(name):
+        if not shared:
+            shared.append(Stage(pages).__enter__())
+        arrives(shared[0], name)
+
+    try:
+        yield from ((name, functools.partial(on_shared, name)) for name in COMMANDS)
+        if shared:
+            yield "the_daemon_ends_well", lambda: shared.pop().__exit__(None)
+    finally:
+        for stage in shared:
+            stage.daemon.clean_up()
+    for name in ("node_stompjs7", "chromium_stompjs7", "chromium_eventsource"):
+        yield name + "_comes_back", functools.partial(test_comes_back, pages, name)
+    for name in ("chromium_readme", "chromium_stompjs7", "chromium_eventsource"):
+        yield name + "_of_a_foreign_page", functools.partial(test_foreign_page, pages, name)
+    yield "idle_for_%d_s" % IDLE_S, functools.partial(test_idle, pages)
 
 
 def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     install()
-    pages = serve_packages()
-    daemon = Daemon("--sockjs-client-url", pages + "/sockjs-client/dist/sockjs.min.js")
     passed = failed = 0
-    try:
-        daemon.start().wait_ready()
-        url = "http://127.0.0.1:%d" % daemon.address[1]
-        for name, command in TESTS:
-            if pattern not in name:
-                continue
-            begun = time.monotonic()
-            try:
-                run([part.format(url=url, pages=pages) for part in command], url)
-                passed += 1
-                print("ok   %s (%.2f s)" % (name, time.monotonic() - begun), flush=True)
-            except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-                failed += 1
-                print("FAIL %s (%.2f s)\n     %s" % (name, time.monotonic() - begun, error), flush=True)
-        daemon.stop_clean()
-    except AssertionError as error:
-        failed += 1
-        print("FAIL the daemon\n     %s" % error)
-    finally:
-        daemon.clean_up()
+    for name, test in tests(serve_packages()):
+        if pattern not in name and name != "the_daemon_ends_well":
+            continue
+        begun = time.monotonic()
+        try:
+            test()
+            passed += 1
+            print("ok   %s (%.2f s)" % (name, time.monotonic() - begun), flush=True)
+        except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
+            failed += 1
+            print("FAIL %s (%.2f s)\n     %s" % (name, time.monotonic() - begun, error), flush=True)
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed or not passed else 0
 

@@ -267,14 +267,3 @@ class LimitTest(OwnDaemonCase):
             self.post(daemon, "r", 1)
             good.expect("MESSAGE")
         self.assertTrue(daemon.running())
-
-
-class HeartBeatTest(WireCase):
-    def test_offer(self):
-        client = Stomp(WebSocket(self.daemon.address))
-        self.addCleanup(client.close)
-        self.assertEqual(client.connect()["heart-beat"], "10000,10000")
-
-    def test_ours_come(self):
-        client = open_stomp(self, beats="0,5000")
-        self.assertEqual(client.channel.receive(15), "\n")

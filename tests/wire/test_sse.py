@@ -83,6 +83,26 @@ class StreamTest(WireCase):
         self.assertEqual((answer.status, answer.header("Content-Type")), (200, "text/event-stream"))
         self.assertTrue(connection.closed_by_peer())
 
+    def test_preflight(self):
+        """A browser's own EventSource needs none; those written with fetch do, since they send Last-Event-ID themselves."""
+        answer = self.http.request("OPTIONS", "/api/events", None, [("Origin", "http://127.0.0.1:3000"), ("Access-Control-Request-Method", "GET"), ("Access-Control-Request-Headers", "last-event-id")])
+        self.assertIn("last-event-id", [name.strip().lower() for name in answer.header("Access-Control-Allow-Headers").split(",")])
+
+    def test_old_and_kept_connections(self):
+        """HTTP/1.0, and behind another request on the same connection; nothing that follows it is served."""
+        connection = self.connect()
+        connection.send("GET /api/events HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        self.assertIn("200 OK", connection._read_until(b"\r\n\r\n", time.monotonic() + 10).decode())
+        connection = self.connect()
+        connection.send(build_request("GET", "/livez", connection.host) + build_request("GET", "/api/rooms/kept/events", connection.host) + build_request("GET", "/livez", connection.host))
+        self.assertEqual(connection.read_response().status, 200)
+        deadline = time.monotonic() + 10
+        self.assertIn("text/event-stream", connection._read_until(b"\r\n\r\n", deadline).decode())
+        for _ in range(2):
+            connection._read_until(b"\n\n", deadline)
+        made = self.create("/api/tips", tip("kept"))
+        self.assertIn(made.text, connection._read_until(b"\n\n", deadline).decode())
+
     def test_cors(self):
         stream = Stream(self, "/api/events", [("Origin", "http://localhost:3000")])
         self.assertIn("\r\nAccess-Control-Allow-Origin: http://localhost:3000\r\n", stream.head)

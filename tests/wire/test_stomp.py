@@ -3,7 +3,7 @@
 import json
 
 from harness import WireCase, tip
-from stomp import Stomp, open_stomp
+from stomp import Stomp, open_stomp, unescape
 from ws import BINARY, Closed, WebSocket
 
 CONNECT12 = "CONNECT\naccept-version:1.2\nhost:h\n\n\0"
@@ -136,6 +136,42 @@ class FrameTest(StompCase):
         self.tip("bin")
         client.expect("MESSAGE")  # as text: receive refuses any other opcode
 
+    def test_a_room_name_cannot_forge_headers(self):
+        """1.0 has no escapes, so a line end within a room's name may not come out as one; later versions escape it."""
+        names = ("a\nseq:999", 'a\n\n{"amount":999}', "back\\slash", "q:z", " lead", "trail ", "*")
+        clients = {version: self.open(version, protocols=()) for version in ("1.0", "1.1", "1.2")}
+        for client in clients.values():
+            client.subscribe("/topic/**", "x")
+        for name in names:
+            made = self.tip(name)
+            for version, client in clients.items():
+                with self.subTest(name, version=version):
+                    got = client.expect("MESSAGE")
+                    self.assertEqual([line.split(":")[0] for line in got.lines], ["destination", "content-type", "subscription", "message-id", "seq", "content-length"])
+                    self.assertEqual(got.json, made)
+                    if version != "1.0":
+                        self.assertEqual(unescape(got["destination"]), "/topic/rooms/" + name)
+
+    def test_ids_come_back_escaped(self):
+        for version, sent in (("1.2", "a\\cb\\\\\\n\\r"), ("1.1", "a\\cb\\\\\\n"), ("1.0", "a:b\\c")):
+            client = self.open(version, protocols=())
+            client.send("SUBSCRIBE\nid:%s\ndestination:/topic/rooms/esc\nreceipt:%s\n\n\0" % (sent, sent))
+            self.assertEqual(client.expect("RECEIPT").lines, ["receipt-id:" + sent])
+            self.tip("esc")
+            got = client.expect("MESSAGE")
+            self.assertEqual((got["subscription"], got["message-id"]), (sent, got["seq"] + "-" + sent))
+            client.frame("UNSUBSCRIBE", [("id", sent), ("receipt", "u")])
+            client.expect("RECEIPT")
+            self.tip("esc")
+            self.check_silent(client, "esc")
+
+    def test_headers_are_utf8(self):
+        for data in (b"SUBSCRIBE\nid:\xff\ndestination:/topic/rooms/x\n\n\0", b"SUBSCRIBE\nid:1\ndestination:/topic/rooms/\xc0\x80\n\n\0", b"SUB\xed\xa0\x80\n\n\0"):
+            client = self.open()
+            client.channel.send(data, BINARY)  # in a text message WebSocket itself would refuse it
+            error, code = client.expect_error()
+            self.assertEqual(code, 1002)
+
     def test_message_headers(self):
         client = self.open()
         client.subscribe("/topic/rooms/hdr", "my sub")
@@ -208,6 +244,55 @@ class SessionTest(StompCase):
         client.expect("RECEIPT")
         self.tip("r10")
         self.check_silent(client, "r10")
+
+    def test_errors_say_what_is_wrong(self):
+        """Everything that a person needs: the frame, the header, the receipt; and after it nothing but the close."""
+        client = self.open()
+        client.subscribe("/topic/rooms/err")
+        client.frame("SUBSCRIBE", [("id", "2"), ("destination", "/nowhere"), ("receipt", "q\\c")])
+        error, code = client.expect_error()
+        self.assertEqual([line.split(":")[0] for line in error.lines], ["message", "receipt-id", "content-type", "content-length"])
+        self.assertEqual((error["receipt-id"], error["content-type"], code), ("q\\c", "text/plain", 1002))
+        self.assertEqual(int(error["content-length"]), len(error.body.encode()))
+        self.assertTrue(error.body.startswith("SUBSCRIBE: ") and "destination" in error.body, error.body)
+
+    def test_what_follows_an_error_is_not_done(self):
+        client, watcher = self.open(), self.open()
+        watcher.subscribe("/topic/rooms/after")
+        client.send("BOO\n\n\0SUBSCRIBE\nid:1\ndestination:/topic/rooms/after\nreceipt:1\n\n\0")
+        client.expect_error()
+        self.tip("after")
+        watcher.expect("MESSAGE")
+        self.assertTrue(client.channel.connection.closed_by_peer())
+
+    def test_disconnect_without_receipt(self):
+        client = self.open()
+        client.send("DISCONNECT\n\n\0SUBSCRIBE\nid:1\ndestination:/topic/rooms/x\nreceipt:late\n\n\0")
+        self.assertEqual(client.channel.expect_close(), (1000, []))
+
+    def test_unsubscribe_what_is_not_there(self):
+        client = self.open()
+        client.frame("UNSUBSCRIBE", [("id", "nobody"), ("receipt", "u")])
+        self.assertEqual(client.expect("RECEIPT")["receipt-id"], "u")
+
+    def test_receipts_keep_their_order_under_load(self):
+        """Fifty rooms come and go in one message while their tips are posted: a receipt is a fence between what came before and after."""
+        client = self.open()
+        for round in range(20):
+            client.send("".join("SUBSCRIBE\nid:%d\ndestination:/topic/rooms/fence\nreceipt:s%d\n\n\0" % (i, i) for i in range(50)))
+            self.assertEqual([client.expect("RECEIPT")["receipt-id"] for _ in range(50)], ["s%d" % i for i in range(50)])
+            self.tip("fence")
+            client.send("".join("UNSUBSCRIBE\nid:%d\nreceipt:u%d\n\n\0" % (i, i) for i in range(50)))
+            got, left = [], 0
+            while left < 50:
+                f = client.receive()
+                if f.command == "RECEIPT":
+                    self.assertEqual(f["receipt-id"], "u%d" % left)
+                    left += 1
+                else:
+                    self.assertGreaterEqual(int(f["subscription"]), left, "a MESSAGE after its UNSUBSCRIBE")
+                    got.append(f["subscription"])
+            self.assertEqual(len(got), len(set(got)))
 
     def test_same_id_twice(self):
         client = self.open()

@@ -56,6 +56,21 @@ class HandshakeTest(WireCase):
         self.assertEqual(self.shake(handshake_headers(KEY, extra=[("Origin", "http://localhost:3000")])).status, 101)
         self.assertEqual(self.shake(handshake_headers(KEY, extra=[("Host", "evil.example")])).status, 421)
 
+    def test_what_clients_put_around_it(self):
+        good = handshake_headers(KEY)
+        self.assertEqual(self.shake(good, "/ws?token=x&t=1").status, 101)
+        self.assertEqual(self.shake(good, "/ws/websocket").status, 101)
+        self.assertEqual(self.shake([*good, ("Sec-WebSocket-Key", KEY)]).status, 400)
+        self.assertEqual(self.shake([("Sec-WebSocket-Version", "8, 13"), *[pair for pair in good if pair[0] != "Sec-WebSocket-Version"]]).status, 426)
+        connection = self.connect()
+        self.assertEqual(connection.request("GET", "/livez").status, 200)
+        self.assertEqual(connection.request("GET", "/ws", None, good).status, 101)  # as a proxy's kept connection does
+
+    def test_refused_and_tried_again_on_one_connection(self):
+        connection = self.connect()
+        self.assertEqual(connection.request("GET", "/ws", None, handshake_headers("short")).status, 400)
+        self.assertEqual(connection.request("GET", "/ws", None, handshake_headers(KEY)).status, 101)
+
     def test_frames_that_come_with_the_handshake(self):
         connection = self.connect()
         lines = "".join("%s: %s\r\n" % pair for pair in handshake_headers(KEY))
@@ -132,6 +147,27 @@ class FramingTest(WireCase):
             socket.send(payload, CLOSE)
             self.assertEqual(socket.expect_close(), (code, []))
             self.assertTrue(socket.connection.closed_by_peer())
+
+    def test_nothing_counts_after_a_close(self):
+        socket = self.connected()
+        late = "SUBSCRIBE\nid:1\ndestination:/topic/rooms/x\nreceipt:late\n\n\0"
+        socket.send_raw(frame(struct.pack(">H", 1000), CLOSE) + frame(late) + frame("x", PING))
+        self.assertEqual(socket.expect_close(), (1000, []))
+        self.assertTrue(socket.connection.closed_by_peer())
+
+    def test_a_close_between_fragments(self):
+        socket = self.connected()
+        socket.send("SUBSC", fin=False)
+        socket.send(struct.pack(">H", 1001), CLOSE)
+        self.assertEqual(socket.expect_close(), (1001, []))
+
+    def test_the_end_without_a_goodbye(self):
+        """A laptop that is shut: the connection goes in the middle of a frame, of a message, of nothing."""
+        for last in (b"", frame("SUBSC")[:4], frame("SUBSC", fin=False), frame("x", PING)[:1]):
+            socket = self.connected()
+            socket.send_raw(last)
+            socket.close()
+        self.connected()
 
     def test_masks_and_lengths(self):
         socket = self.open()
