@@ -4,6 +4,7 @@
  * engine.h        open, watch, close                 event.h         an event, its fields, its JSON
  * create.h        how creates end, JSON door         tip.h, reaction.h   the two kinds
  * page.h          lists                              subscription.h  follow the log
+ * webhook.h       events to other systems
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
  * A first program: examples/hello.c.
@@ -20,5 +21,6 @@
 #include "tipcurrent/reaction.h"
 #include "tipcurrent/subscription.h"
 #include "tipcurrent/tip.h"
+#include "tipcurrent/webhook.h"
 
 #endif

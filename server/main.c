@@ -75,7 +75,18 @@ static void raise_files(const daemon_parts *d) {
   }
 }
 
-static int open_engine(daemon_parts *d) {
+/* From a file, not from a flag: arguments are for everybody to read. */
+static int read_secret_key(const char *path, char *out, size_t size) {
+  FILE *file = fopen(path, "re");
+  size_t len = file ? fread(out, 1, size - 1, file) : 0;
+  int bad = !file || ferror(file) || !len;
+  if (file) (void)fclose(file); /* only read from */
+  while (len && strchr("\r\n\t ", out[len - 1])) len--;
+  out[len] = '\0';
+  return bad ? -1 : 0;
+}
+
+static int open_engine(daemon_parts *d, char *error, size_t error_size) {
   const tcd_config *c = &d->config;
   tc_options options = TC_OPTIONS_INIT;
   options.storage_url = c->storage;
@@ -86,7 +97,28 @@ static int open_engine(daemon_parts *d) {
   options.tail_max_events = (uint32_t)c->tail_max_events;
   options.tail_max_bytes = c->tail_max_bytes;
   options.log = &d->log;
-  return tc_open(&d->app.engine, &options);
+  tc_webhook_options webhooks = TC_WEBHOOK_OPTIONS_INIT;
+  char secret_key[128] = "";
+  if (strcmp(c->allow_receivers, "none") != 0) webhooks.allow_receivers = c->allow_receivers;
+  webhooks.retry_schedule = c->webhook_retry_schedule;
+  webhooks.flags = c->webhook_time_format ? TC_WEBHOOK_EPOCH_TIME : 0;
+  webhooks.max_in_flight = (uint32_t)c->webhook_max_in_flight;
+  webhooks.max_per_endpoint = (uint32_t)c->webhook_max_per_endpoint;
+  webhooks.disable_after_s = (uint32_t)c->webhook_disable_after_s;
+  webhooks.log_days = (uint32_t)c->webhook_log_days;
+  webhooks.log_rows = c->webhook_log_rows;
+  if (strcmp(c->webhook_secret_key_file, "none") != 0) {
+    if (read_secret_key(c->webhook_secret_key_file, secret_key, sizeof secret_key)) {
+      (void)snprintf(error, error_size, "webhook_secret_key_file: cannot read %s", c->webhook_secret_key_file);
+      return TC_EINVAL;
+    }
+    webhooks.secret_key = secret_key;
+  }
+  options.webhooks = &webhooks;
+  int rc = tc_open(&d->app.engine, &options);
+  if (rc) (void)snprintf(error, error_size, "%s", tc_last_error());
+  memset(secret_key, 0, sizeof secret_key);
+  return rc;
 }
 
 static int open_kitchen(daemon_parts *d, char *error, size_t error_size) {
@@ -140,10 +172,7 @@ static int serve(daemon_parts *d) {
   int failed = 1;
   if (take_signals(d)) goto done;
   raise_files(d);
-  if (open_engine(d)) {
-    (void)snprintf(error, sizeof error, "%s", tc_last_error());
-    goto done;
-  }
+  if (open_engine(d, error, sizeof error)) goto done;
   if (open_kitchen(d, error, sizeof error) || open_front(d, error, sizeof error)) goto done;
   if (tci_thread_start(&d->watcher, "tc-signals", watch_signals, d)) {
     (void)snprintf(error, sizeof error, "cannot start a thread");

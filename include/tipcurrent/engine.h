@@ -1,6 +1,6 @@
 /* engine.h - open, watch and close an engine.
  *
- * An engine is one log with the threads that serve it: a writer (commits), an indexer (derived file) and a dispatcher (subscription callbacks). Any number of
+ * An engine is one log with the threads that serve it: a writer (commits), an indexer (derived file), a dispatcher (subscription callbacks) and one that sends webhooks. Any number of
  * engines may live in one process; they share nothing. The library installs no signal handler, changes no signal disposition, never raises SIGPIPE, prints
  * nothing and never exits. Threads that it starts have all signals blocked.
  *
@@ -18,7 +18,8 @@ extern "C" {
 #endif
 
 typedef struct tc_engine tc_engine;
-struct tc_storage_ops; /* sys/storage.h */
+struct tc_storage_ops;     /* sys/storage.h */
+struct tc_webhook_options; /* webhook.h */
 
 /* Where time comes from. Both functions: any thread, must not block, must not call the library. */
 typedef struct tc_clock {
@@ -61,20 +62,21 @@ enum {
 
 typedef struct tc_options {
   size_t size;
-  const char *storage_url;                  /* "sqlite:PATH", "memory:"; required. PATH's two companions are named PATH with "-index" before its suffix */
-  uint64_t max_pending_bytes;               /* accepted but not committed: beyond it TC_EBUSY. 0: 64 MiB */
-  uint32_t create_deadline_ms;              /* how long a create may wait for its commit. 0: 5000 */
-  uint32_t flags;                           /* TC_MISMATCH_REPLAY */
-  uint32_t idempotency_ttl_s;               /* how long a key is remembered. 0: 86400 */
-  uint32_t tail_max_events;                 /* committed but not yet indexed: beyond it the writer waits for the indexer. 0: 262144 */
-  uint64_t tail_max_bytes;                  /* the same in bytes of memory. 0: 64 MiB */
-  const tc_clock *clock;                    /* NULL: the system's. Copied, like the two below; what userdata points to must outlive the engine */
-  const tc_random *random;                  /* NULL: the system's */
-  const tc_log *log;                        /* NULL: silence */
-  const struct tc_storage_ops *storage_ops; /* NULL: chosen by the URL's scheme; else borrowed until tc_close */
+  const char *storage_url;                   /* "sqlite:PATH", "memory:"; required. PATH's two companions are named PATH with "-index" before its suffix */
+  uint64_t max_pending_bytes;                /* accepted but not committed: beyond it TC_EBUSY. 0: 64 MiB */
+  uint32_t create_deadline_ms;               /* how long a create may wait for its commit. 0: 5000 */
+  uint32_t flags;                            /* TC_MISMATCH_REPLAY */
+  uint32_t idempotency_ttl_s;                /* how long a key is remembered. 0: 86400 */
+  uint32_t tail_max_events;                  /* committed but not yet indexed: beyond it the writer waits for the indexer. 0: 262144 */
+  uint64_t tail_max_bytes;                   /* the same in bytes of memory. 0: 64 MiB */
+  const tc_clock *clock;                     /* NULL: the system's. Copied, like the two below; what userdata points to must outlive the engine */
+  const tc_random *random;                   /* NULL: the system's */
+  const tc_log *log;                         /* NULL: silence */
+  const struct tc_storage_ops *storage_ops;  /* NULL: chosen by the URL's scheme; else borrowed until tc_close */
+  const struct tc_webhook_options *webhooks; /* NULL: the defaults. Copied */
 } tc_options;
 #define TC_OPTIONS_INIT \
-  { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Opens (creating what is missing) the storage and starts the engine's threads. Strings are copied. A missing, stale or foreign derived file is rebuilt
  * behind: tc_open does not wait for it; until the backlog is indexed, reads and keyed creates answer TC_EBUSY (tc_engine_status tells how far it is).

@@ -15,20 +15,22 @@ extern "C" {
 typedef struct tc_event tc_event;
 
 /* Kinds. Numbers are stored in the log and never change. */
-enum { TC_KIND_TIP = 1, TC_KIND_REACTION = 2 };
+enum { TC_KIND_TIP = 1, TC_KIND_REACTION = 2, TC_KIND_WEBHOOK_DISABLED = 3 /* made by the engine, see webhook.h */ };
 
 /* Fields. Which kind has which: see the table in docs/events.md; asking a kind for a field that it does not have is "absent", not a mistake. */
 enum {
-  TC_FIELD_ROOM_ID = 1,       /* text, tip and reaction */
-  TC_FIELD_SENDER_ID = 2,     /* text, tip */
-  TC_FIELD_RECIPIENT_ID = 3,  /* text, tip */
-  TC_FIELD_USER_ID = 4,       /* text, reaction */
-  TC_FIELD_MESSAGE = 5,       /* text, tip, optional */
-  TC_FIELD_EMOJI = 6,         /* text, reaction */
-  TC_FIELD_TARGET_ID = 7,     /* text, reaction, optional */
-  TC_FIELD_METADATA = 8,      /* text, tip and reaction, optional, opaque: never parsed */
-  TC_FIELD_AMOUNT = 9,        /* int, tip: hundredths, 1 to INT64_MAX */
-  TC_FIELD_CREATED_AT_US = 10 /* int, all kinds: microseconds UTC */
+  TC_FIELD_ROOM_ID = 1,        /* text, tip and reaction */
+  TC_FIELD_SENDER_ID = 2,      /* text, tip */
+  TC_FIELD_RECIPIENT_ID = 3,   /* text, tip */
+  TC_FIELD_USER_ID = 4,        /* text, reaction */
+  TC_FIELD_MESSAGE = 5,        /* text, tip, optional */
+  TC_FIELD_EMOJI = 6,          /* text, reaction */
+  TC_FIELD_TARGET_ID = 7,      /* text, reaction, optional */
+  TC_FIELD_METADATA = 8,       /* text, tip and reaction, optional, opaque: never parsed */
+  TC_FIELD_AMOUNT = 9,         /* int, tip: hundredths, 1 to INT64_MAX */
+  TC_FIELD_CREATED_AT_US = 10, /* int, all kinds: microseconds UTC */
+  TC_FIELD_WEBHOOK_ID = 11,    /* text, webhook disabled */
+  TC_FIELD_REASON = 12         /* text, webhook disabled */
 };
 
 /* All accessors: any thread, never block, never fail; what they return is borrowed and lives as long as the caller's reference. */

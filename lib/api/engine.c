@@ -5,12 +5,14 @@
 #include "api/sized.h"
 #include "engine/engine.h"
 #include "engine/open.h"
+#include "tipcurrent/webhook.h"
 
-/* The three hooks are structs of their own, each with its own size. The copies live as long as the call: the engine copies them again. */
+/* These are structs of their own, each with its own size. The copies live as long as the call: the engine copies them again. */
 typedef struct hooks {
   tc_clock clock;
   tc_random random;
   tc_log log;
+  tc_webhook_options webhooks;
 } hooks;
 
 static int take_hooks(tc_options *o, hooks *h) {
@@ -44,8 +46,11 @@ int tc_open(tc_engine **out, const tc_options *options) {
   if (o.flags & ~(uint32_t)TC_MISMATCH_REPLAY) return tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", o.flags);
   if (o.idempotency_ttl_s > 366u * 86400u) return tci_fail(TC_EINVAL, "idempotency_ttl_s: must be at most a year");
   rc = take_hooks(&o, &h);
-  if (rc) return rc;
-  return tci_engine_open(out, &o);
+  if (!rc && o.webhooks) {
+    rc = tci_sized_in(&h.webhooks, sizeof h.webhooks, sizeof h.webhooks, o.webhooks, "webhooks");
+    o.webhooks = &h.webhooks;
+  }
+  return rc ? rc : tci_engine_open(out, &o);
 }
 
 void tc_shutdown(tc_engine *engine) {

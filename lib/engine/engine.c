@@ -9,6 +9,7 @@
 #include "engine/batch.h"
 #include "engine/open.h"
 #include "engine/subscription.h"
+#include "engine/webhooks.h"
 #include "storage/schemes.h"
 
 static void log_nowhere(void *userdata, int32_t level, const char *line) {
@@ -132,7 +133,8 @@ static int start_threads(tc_engine *engine) {
   int rc = tci_thread_start(&engine->writer, "tc-writer", tci_writer_main, engine);
   if (!rc && engine->ops->derive) rc = tci_thread_start(&engine->indexer, "tc-indexer", tci_indexer_main, engine);
   if (!rc) rc = tci_thread_start(&engine->dispatcher, "tc-dispatcher", tci_dispatcher_main, engine);
-  return rc ? tci_fail(TC_ENOMEM, "cannot start a thread: %s", strerror(rc)) : TC_OK;
+  if (rc) return tci_fail(TC_ENOMEM, "cannot start a thread: %s", strerror(rc));
+  return engine->webhooks ? tci_webhooks_start(engine->webhooks) : TC_OK;
 }
 
 int tci_engine_open(tc_engine **out, const tc_options *o) {
@@ -153,6 +155,7 @@ int tci_engine_open(tc_engine **out, const tc_options *o) {
     goto fail;
   }
   rc = open_storage(engine, o);
+  if (!rc && engine->ops->work_commit) rc = tci_webhooks_open(engine, o->webhooks);
   if (!rc) rc = start_threads(engine);
   if (rc) goto fail;
   *out = engine;
@@ -175,7 +178,8 @@ void tci_engine_shutdown(tc_engine *engine) {
 
 void tci_engine_free(tc_engine *engine) {
   tci_engine_shutdown(engine);
-  tci_thread_join(&engine->writer); /* it needs the indexer to make room in the tail: that one ends later */
+  tci_webhooks_stop(engine->webhooks); /* it asks the writer for things */
+  tci_thread_join(&engine->writer);    /* it needs the indexer to make room in the tail: that one ends later */
   pthread_mutex_lock(&engine->subs.mutex);
   engine->subs.stop = 1;
   pthread_cond_broadcast(&engine->subs.moved);
@@ -187,6 +191,7 @@ void tci_engine_free(tc_engine *engine) {
   pthread_mutex_unlock(&engine->index_mutex);
   tci_thread_join(&engine->indexer);
   tci_subs_end(engine);
+  tci_webhooks_free(engine->webhooks);
   if (engine->ops) engine->ops->close(engine->storage);
   tci_tail_free(engine->tail);
   tci_free(engine->batch);

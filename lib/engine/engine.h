@@ -36,14 +36,27 @@ typedef struct tci_pending {
   uint32_t bytes;
 } tci_pending;
 
+/* Something that only the writer's thread may do, for another thread that waits for it: the log file has one writer. */
+typedef struct tci_job {
+  struct tci_job *next;
+  int (*run)(tc_engine *engine, void *arg);
+  void *arg;
+  int64_t deadline_us; /* a locked log is asked again until then */
+  int rc, done;
+  char detail[256];
+} tci_job;
+
 typedef struct tci_queue {
   pthread_mutex_t mutex;
   pthread_cond_t filled; /* the writer waits on it */
+  pthread_cond_t job_done;
+  tci_job *jobs, **last_job;
   tci_pending *head, **last;
   uint64_t bytes; /* of all accepted and not yet answered */
   uint64_t count; /* the same */
   size_t queued;  /* of those, still in the list */
   int writer_waits;
+  int writer_gone; /* no job will be done any more */
   int closing;
 } tci_queue;
 
@@ -75,6 +88,7 @@ struct tc_engine {
   tci_queue queue;
   tci_subs subs;
   tci_thread writer, indexer, dispatcher;
+  struct tci_webhooks *webhooks; /* NULL: the storage keeps no outside effects */
   tci_sipkey hash_key;
   struct tci_batch *batch; /* the writer's working memory, from tc_open on, so that the writer never lacks it */
 
@@ -104,8 +118,12 @@ int tci_queue_init(tci_queue *queue);
 void tci_queue_destroy(tci_queue *queue);
 /* Takes the record (validated) for the writer. TC_OK, TC_EBUSY, TC_ECLOSED, TC_ENOMEM, each with its detail. */
 int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done, void *userdata);
-/* Writer only: waits for work and takes a batch into items (room for TCI_COMMIT_MAX_EVENTS); 0: closing and nothing left. */
+/* Writer only: waits for work and takes a batch into items (room for TCI_COMMIT_MAX_EVENTS); 0: there are only jobs, or it is closing and nothing is left. */
 size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent);
+/* Runs run(engine, arg) on the writer's thread, between two commits, and waits for it. What it returns, with its detail; TC_ECLOSED, and it was not run. Not from the writer. */
+int tci_writer_call(tc_engine *engine, int (*run)(tc_engine *engine, void *arg), void *arg);
+/* Writer only: runs what waits; gone: answers all with TC_ECLOSED from now on. 1: the writer has to go on. */
+int tci_queue_run_jobs(tc_engine *engine, int gone);
 /* Writer only: takes up to max from the head whose deadline has passed. */
 size_t tci_queue_take_expired(tc_engine *engine, int64_t now_us, tci_pending **items, size_t max);
 /* Writer only: tells one caller how it ended. detail is for failures. */

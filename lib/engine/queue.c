@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -8,15 +9,21 @@
 int tci_queue_init(tci_queue *queue) {
   memset(queue, 0, sizeof *queue);
   queue->last = &queue->head;
+  queue->last_job = &queue->jobs;
   if (pthread_mutex_init(&queue->mutex, NULL)) return TC_ENOMEM;
-  if (tci_cond_init(&queue->filled)) {
-    (void)pthread_mutex_destroy(&queue->mutex);
-    return TC_ENOMEM;
-  }
+  if (tci_cond_init(&queue->filled)) goto no_filled;
+  if (tci_cond_init(&queue->job_done)) goto no_job_done;
   return TC_OK;
+
+no_job_done:
+  (void)pthread_cond_destroy(&queue->filled);
+no_filled:
+  (void)pthread_mutex_destroy(&queue->mutex);
+  return TC_ENOMEM;
 }
 
 void tci_queue_destroy(tci_queue *queue) {
+  (void)pthread_cond_destroy(&queue->job_done);
   (void)pthread_cond_destroy(&queue->filled);
   (void)pthread_mutex_destroy(&queue->mutex);
 }
@@ -80,7 +87,7 @@ size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent) {
   size_t n = 0;
   uint64_t bytes = 0;
   pthread_mutex_lock(&queue->mutex);
-  while (!queue->head && !queue->closing) {
+  while (!queue->head && !queue->jobs && !queue->closing) {
     queue->writer_waits = 1;
     (void)tci_cond_wait(&queue->filled, &queue->mutex, -1);
     queue->writer_waits = 0;
@@ -96,6 +103,48 @@ size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent) {
   }
   pthread_mutex_unlock(&queue->mutex);
   return n;
+}
+
+int tci_writer_call(tc_engine *engine, int (*run)(tc_engine *, void *), void *arg) {
+  tci_queue *queue = &engine->queue;
+  tci_job job = {.run = run, .arg = arg, .rc = TC_ECLOSED, .detail = "engine is closing"};
+  job.deadline_us = tci_engine_mono_us(engine) + engine->create_deadline_us;
+  pthread_mutex_lock(&queue->mutex);
+  if (!queue->closing && !queue->writer_gone) {
+    *queue->last_job = &job;
+    queue->last_job = &job.next;
+    if (queue->writer_waits) pthread_cond_signal(&queue->filled);
+    while (!job.done) (void)tci_cond_wait(&queue->job_done, &queue->mutex, -1);
+  }
+  pthread_mutex_unlock(&queue->mutex);
+  return job.rc ? tci_fail(job.rc, "%s", job.detail) : TC_OK;
+}
+
+static void run_job(tc_engine *engine, tci_job *job) {
+  do job->rc = job->run(engine, job->arg);
+  while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing));
+  (void)snprintf(job->detail, sizeof job->detail, "%s", job->rc ? tci_fail_detail() : "");
+}
+
+int tci_queue_run_jobs(tc_engine *engine, int gone) {
+  tci_queue *queue = &engine->queue;
+  pthread_mutex_lock(&queue->mutex);
+  queue->writer_gone |= gone;
+  while (queue->jobs) {
+    tci_job *job = queue->jobs;
+    queue->jobs = job->next;
+    if (!queue->jobs) queue->last_job = &queue->jobs;
+    if (!gone) {
+      pthread_mutex_unlock(&queue->mutex);
+      run_job(engine, job);
+      pthread_mutex_lock(&queue->mutex);
+    }
+    job->done = 1;
+    pthread_cond_broadcast(&queue->job_done);
+  }
+  int more = queue->head || !queue->closing;
+  pthread_mutex_unlock(&queue->mutex);
+  return more;
 }
 
 size_t tci_queue_take_expired(tc_engine *engine, int64_t now_us, tci_pending **items, size_t max) {

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/wake.h"
+#include "engine/webhooks.h"
 
 #define LOG_CHUNK 512 /* rows looked at in one read of the log */
 
@@ -24,6 +25,7 @@ void tci_subs_wake(tc_engine *engine) {
   subs->news = 1;
   if (callbacks) pthread_cond_broadcast(&subs->moved);
   pthread_mutex_unlock(&subs->mutex);
+  tci_webhooks_wake(engine);
 }
 
 int tci_sub_open(tc_engine *engine, const tc_sub_options *options, tc_event_fn fn, void *userdata, tc_sub **out) {
@@ -57,7 +59,7 @@ int tci_sub_open(tc_engine *engine, const tc_sub_options *options, tc_event_fn f
   pthread_mutex_lock(&subs->mutex);
   if (subs->stop) {
     rc = TC_ECLOSED;
-  } else if (subs->count >= TCI_SUBS_MAX) {
+  } else if (subs->count >= TCI_SUBS_MAX + (engine->webhooks != NULL)) { /* the webhooks' own is not the callers' */
     rc = TC_ELIMIT;
   } else {
     rc = TC_OK;

@@ -116,10 +116,12 @@ void *tci_writer_main(void *arg) {
   tci_batch *batch = engine->batch;
   tci_sipkey key = engine->hash_key;
   size_t recent = 0;
-  while ((batch->n = tci_queue_take(engine, batch->items, recent)) > 0) {
+  do {
+    batch->n = tci_queue_take(engine, batch->items, recent);
     recent = batch->n > recent / 2 ? batch->n : recent / 2;
-    run_batch(engine, batch, &key);
-  }
+    if (batch->n) run_batch(engine, batch, &key);
+  } while (tci_queue_run_jobs(engine, 0));
+  (void)tci_queue_run_jobs(engine, 1);
   atomic_store(&engine->writer_done, 1);
   tci_subs_wake(engine);
   return NULL;

@@ -27,11 +27,18 @@ static const tci_member reaction_members[] = {
   METADATA_TEXT,
 };
 
+static const tci_member webhook_members[] = {
+  ID_TEXT("webhookId", TC_FIELD_WEBHOOK_ID, TC_COL_USER),
+  {"roomId", TC_FIELD_ROOM_ID, TC_COL_ROOM, TCI_MEMBER_TEXT, 0, 255, 0, 0},
+  {"reason", TC_FIELD_REASON, TC_COL_BODY, TCI_MEMBER_TEXT, 1, 1000, 0, 0},
+};
+
 _Static_assert(COUNT(tip_members) <= TCI_MEMBERS_MAX && COUNT(reaction_members) <= TCI_MEMBERS_MAX, "a kind has more members than decoding has room for");
 
 static const tci_kind kinds[] = {
   {TC_KIND_TIP, "tip", "tip.created", tip_members, COUNT(tip_members)},
   {TC_KIND_REACTION, "reaction", "reaction.created", reaction_members, COUNT(reaction_members)},
+  {TC_KIND_WEBHOOK_DISABLED, "webhook", "webhook.disabled", webhook_members, COUNT(webhook_members)},
 };
 
 const tci_kind *tci_kind_of(uint32_t kind) {

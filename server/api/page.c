@@ -27,17 +27,20 @@ static void put_content(tci_buf *buf, const tc_page *page) {
 
 static const char *truth(int value) { return value ? "true" : "false"; }
 
-int tcd_page_put(tci_buf *buf, const tc_page *page, int64_t number, int32_t size) {
-  static const char sort[] = "\"sort\":{\"empty\":false,\"sorted\":true,\"unsorted\":false}";
-  size_t count = tc_page_count(page);
-  int64_t total = tc_page_total(page), pages = total / size + (total % size != 0);
-  put_content(buf, page);
+int tcd_page_put_frame(tci_buf *buf, size_t count, int64_t total, int64_t number, int32_t size, int sorted) {
+  const char *sort = sorted ? "\"sort\":{\"empty\":false,\"sorted\":true,\"unsorted\":false}" : "\"sort\":{\"empty\":true,\"sorted\":false,\"unsorted\":true}";
+  int64_t pages = total / size + (total % size != 0);
   (void)tci_buf_printf(buf, ",\"empty\":%s,\"first\":%s,\"last\":%s,\"number\":%" PRId64 ",\"numberOfElements\":%zu", truth(!count), truth(!number),
                        truth(number >= pages - 1), number, count);
   (void)tci_buf_printf(buf, ",\"pageable\":{\"offset\":%" PRId64 ",\"pageNumber\":%" PRId64 ",\"pageSize\":%d,\"paged\":true,%s,\"unpaged\":false}",
                        number * size, number, size, sort);
   (void)tci_buf_printf(buf, ",\"size\":%d,%s,\"totalElements\":%" PRId64 ",\"totalPages\":%" PRId64 "}", size, sort, total, pages);
   return buf->err;
+}
+
+int tcd_page_put(tci_buf *buf, const tc_page *page, int64_t number, int32_t size) {
+  put_content(buf, page);
+  return tcd_page_put_frame(buf, tc_page_count(page), tc_page_total(page), number, size, 1);
 }
 
 int tcd_page_put_keyset(tci_buf *buf, const tc_page *page, int32_t size) {

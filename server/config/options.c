@@ -47,6 +47,15 @@ const tcd_option tcd_options[] = {
   CHOICE(idempotency_mismatch, "error", "error|replay", "a known key with another request: 422, or the first event as the Java service did"),
   NUMBER(tail_max_events, "262144", 1024, 16777216, "committed but not yet indexed; writers wait beyond"),
   NUMBER(tail_max_bytes, "67108864", 1048576, 1099511627776, "the same, in bytes of memory"),
+  LIST(allow_receivers, "none", "networks beyond the public ones that webhooks may go to, as CIDR: 127.0.0.0/8,::1/128; or none"),
+  TEXT(webhook_retry_schedule, "10s,60s", "pauses after a failed delivery: one attempt more than these"),
+  TEXT(webhook_secret_key_file, "none", "file with 32 bytes as hex or base64, by which webhook secrets are encrypted at rest; or none"),
+  CHOICE(webhook_time_format, "iso", "iso|epoch", "createdAt in webhook bodies: text, or decimal seconds as the Java service sent"),
+  NUMBER(webhook_max_in_flight, "64", 1, 1024, "webhook requests at a time"),
+  NUMBER(webhook_max_per_endpoint, "8", 1, 64, "of those, for one webhook"),
+  NUMBER(webhook_disable_after_s, "432000", 60, 31622400, "a webhook that has only failed for so long is disabled"),
+  NUMBER(webhook_log_days, "30", 1, 3660, "how long delivery attempts are kept"),
+  NUMBER(webhook_log_rows, "1000000", 1000, 1000000000, "and how many"),
   CHOICE(log_level, "info", "error|warn|info|debug", "how much goes to stderr"),
 };
 const size_t tcd_option_count = sizeof tcd_options / sizeof tcd_options[0];

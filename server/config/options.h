@@ -10,13 +10,14 @@
 
 typedef struct tcd_config {
   char *listen, *storage, *allowed_hosts, *origins; /* owned */
-  char *sockjs_client_url;
+  char *sockjs_client_url, *allow_receivers, *webhook_retry_schedule, *webhook_secret_key_file;
   uint64_t allow_unauthenticated;
   uint64_t max_connections, header_deadline_ms, body_deadline_ms, idle_timeout_ms, write_deadline_ms;
   uint64_t max_body_bytes, max_batch_bytes, max_buffered_bytes;
   uint64_t live_max_lag_bytes, live_max_lag_ms, live_max_replay;
   uint64_t kitchen_threads, stop_grace_ms;
   uint64_t create_deadline_ms, max_pending_bytes, idempotency_ttl_s, idempotency_mismatch, tail_max_events, tail_max_bytes;
+  uint64_t webhook_time_format, webhook_max_in_flight, webhook_max_per_endpoint, webhook_disable_after_s, webhook_log_days, webhook_log_rows;
   uint64_t log_level;
 } tcd_config;
 

@@ -46,8 +46,8 @@ void tcd_outlets_end(tcd_hub *hub) {
 
 static void on_input(tcd_link *link, char *bytes, size_t len) {
   tcd_outlet *outlet = (tcd_outlet *)link;
+  /* When all is said a client's end says nothing new: it may have half-closed and still read the last words. If it has gone, sending them tells. */
   if (!outlet->done && !outlet->ending) outlet->ops->input(outlet, bytes, len);
-  else if (!len) tcd_outlet_close(outlet);
 }
 
 static void on_writable(tcd_link *link) {

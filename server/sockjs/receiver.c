@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/timefmt.h"
+#include "server/config/list.h"
 #include "server/api/query.h"
 #include "server/sockjs/state.h"
 
@@ -70,17 +72,29 @@ const tcd_transport *tcd_transport_find(tc_text name) {
 
 int tcd_receiver_is_full(const tcd_receiver *receiver) { return receiver->over || receiver->outlet.own.len - receiver->outlet.own_sent >= FULL_BYTES; }
 
-static void put_chunk(tcd_receiver *receiver, tc_text bytes) {
+/* Taken whatever its size: what waits in a session has a limit of its own, and a frame that has begun must come with its end. */
+static void put(tcd_receiver *receiver, const char *bytes, size_t len) {
   tci_buf *own = tcd_outlet_own(&receiver->outlet);
-  if (receiver->chunked) (void)tci_buf_printf(own, "%zx\r\n", bytes.len);
-  (void)tci_buf_append(own, bytes.ptr, bytes.len);
-  if (receiver->chunked) (void)tci_buf_puts(own, "\r\n");
+  size_t max = own->max;
+  own->max += own->len + len;
+  (void)tci_buf_append(own, bytes, len);
+  own->max = max;
   tcd_outlet_wrote(&receiver->outlet);
 }
 
+static void put_chunk(tcd_receiver *receiver, tc_text bytes) {
+  char size[24];
+  if (receiver->chunked) put(receiver, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", bytes.len));
+  put(receiver, bytes.ptr, bytes.len);
+  if (receiver->chunked) put(receiver, "\r\n", 2);
+}
+
 static void put_head(tcd_receiver *receiver, const char *framing) {
+  const tcd_front *front = tcd_hub_front(receiver->outlet.sink.hub);
   tci_buf *own = tcd_outlet_own(&receiver->outlet);
-  (void)tci_buf_printf(own, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%s", receiver->transport->content_type, framing);
+  char date[TCI_HTTP_DATE_LEN];
+  tci_time_format_http(front->clock.wall_us(front->clock.userdata), date);
+  (void)tci_buf_printf(own, "HTTP/1.1 200 OK\r\nDate: %.*s\r\nContent-Type: %s\r\n%s", TCI_HTTP_DATE_LEN, date, receiver->transport->content_type, framing);
   if (!receiver->keep) (void)tci_buf_puts(own, "Connection: close\r\n");
   (void)tci_buf_append(own, receiver->headers.data, receiver->headers.len);
   (void)tci_buf_puts(own, "\r\n");
@@ -96,7 +110,7 @@ void tcd_receiver_end(tcd_receiver *receiver) {
   receiver->over = 1;
   receiver->session = NULL;
   if (session) tcd_session_detach(session, 0);
-  if (receiver->chunked) tcd_outlet_put(&receiver->outlet, "0\r\n\r\n", 5);
+  if (receiver->chunked) put(receiver, "0\r\n\r\n", 5);
   if (receiver->keep) tcd_outlet_return(&receiver->outlet);
   else tcd_outlet_finish(&receiver->outlet);
 }
@@ -107,7 +121,6 @@ void tcd_receiver_frame(tcd_receiver *receiver, tc_text frame) {
   if (receiver->over) return;
   tci_buf_init(&text, receiver->outlet.own.max + frame.len * 2);
   receiver->transport->put(receiver, frame, &text);
-  receiver->outlet.own.max += text.len + 64; /* one frame is taken whatever its size: the session's limit has bounded it */
   if (!receiver->transport->prelude) {
     (void)snprintf(length, sizeof length, "Content-Length: %zu\r\n", text.len);
     put_head(receiver, length);
@@ -117,7 +130,6 @@ void tcd_receiver_frame(tcd_receiver *receiver, tc_text frame) {
     receiver->outlet.own.err = text.err;
     tcd_outlet_wrote(&receiver->outlet);
   }
-  receiver->outlet.own.max -= text.len + 64;
   receiver->sent += text.len;
   tci_buf_free(&text);
   if (!receiver->transport->prelude || receiver->sent >= receiver->limit) tcd_receiver_end(receiver);
@@ -172,8 +184,13 @@ done:
 }
 
 static int wants_close(const tcd_request *request) {
-  tc_text value;
-  return request->version_minor == 0 || (tcd_request_header(request, "Connection", &value) && tcd_text_is(value, "close"));
+  tc_text value, option;
+  if (request->version_minor == 0) return 1;
+  if (!tcd_request_header(request, "Connection", &value)) return 0;
+  while (tcd_list_next(&value, &option)) {
+    if (tcd_text_is(option, "close")) return 1;
+  }
+  return 0;
 }
 
 static void begin_stream(tcd_receiver *receiver) {

@@ -13,7 +13,10 @@ static tcd_front *front_of(const tcd_session *session) { return tcd_hub_front(se
 tcd_session *tcd_session_find(const tcd_sockjs *mount, tc_text id) {
   for (tcd_node *node = tcd_table_first(&mount->sessions, tci_siphash(&mount->key, id.ptr, id.len)); node; node = tcd_table_next(node)) {
     tcd_session *session = (tcd_session *)node;
-    if (session->id_len == id.len && !memcmp(session->id, id.ptr, id.len)) return session;
+    if (session->id_len != id.len || memcmp(session->id, id.ptr, id.len) != 0) continue;
+    /* Its end came in this same turn of the loop, before this request: the client that has hung up and asks again must not meet itself. */
+    if (session->receiver && session->receiver->outlet.done) tcd_session_detach(session, 1);
+    return session;
   }
   return NULL;
 }
@@ -64,6 +67,7 @@ static void send_waiting(tcd_session *session) {
   (void)tci_buf_puts(&frame, "]");
   if (!frame.err) {
     tci_buf_free(&session->waiting);
+    session->said = 0;
     tcd_receiver_frame(session->receiver, (tc_text){frame.data, frame.len});
     tcd_sink_drained(&session->sink);
   }
@@ -92,8 +96,11 @@ static void end(tcd_session *session, uint16_t code, const char *reason) {
 
 static void on_send(tcd_pipe *pipe, tc_text message) {
   tcd_session *session = of_pipe(pipe);
+  size_t before = session->waiting.len;
   if (session->code) return;
-  put_string(message, &session->waiting);
+  if (session->said >= session->mount->options.max_session_bytes) end(session, 1008, "too slow"); /* what the hub brings has been stopped before */
+  else put_string(message, &session->waiting);
+  session->said += session->waiting.len - before;
   if (session->waiting.err) {
     tci_buf_free(&session->waiting);
     end(session, 1011, "out of memory");
@@ -133,7 +140,7 @@ static void on_timer(tcd_timer *timer) {
     tcd_session_free(session); /* nobody has asked for so long */
     return;
   }
-  tcd_receiver_frame(session->receiver, (tc_text){"h", 1});
+  if (!tcd_receiver_is_full(session->receiver)) tcd_receiver_frame(session->receiver, (tc_text){"h", 1});
   start_timer(session);
 }
 
@@ -172,12 +179,13 @@ void tcd_session_attach(tcd_session *session, tcd_receiver *receiver) {
 }
 
 void tcd_session_detach(tcd_session *session, int interrupted) {
+  session->receiver->session = NULL;
   session->receiver = NULL;
   session->pipe.heard_us = front_of(session)->now_us;
   if (interrupted) {
     end(session, 1002, "Connection interrupted");
     tci_buf_free(&session->waiting);
-    close_service(session); /* this is the hub's turn: no call of the service is running */
+    close_service(session); /* from the hub's turn or from a request: no call of the service is running */
   }
   start_timer(session);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/timefmt.h"
 #include "server/live/outlet.h"
 
 typedef struct stream {
@@ -51,14 +52,18 @@ static void on_cut(tcd_outlet *outlet, tcd_cursor *cursor, int why, int64_t resu
   int len =
     snprintf(event, sizeof event, "event: cut\nid: %lld\ndata: {\"reason\":\"%s\",\"seq\":%lld}\n\n", (long long)resume_seq, reason, (long long)resume_seq);
   tcd_outlet_put(outlet, event, (size_t)len);
+  tcd_timer_stop(&front_of((stream *)outlet)->wheel, &((stream *)outlet)->beat);
   tcd_outlet_finish(outlet);
 }
 
 static const tcd_outlet_ops outlet_ops = {.closed = on_closed, .cut = on_cut};
 
 /* Ended by the connection's end: an event is the same bytes for everybody, without a chunk's head around it. */
-static void put_head(tci_buf *out, const tcd_reply *reply) {
-  (void)tci_buf_puts(out, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\nConnection: close\r\n");
+static void put_head(tci_buf *out, const tcd_front *front, const tcd_reply *reply) {
+  char date[TCI_HTTP_DATE_LEN];
+  tci_time_format_http(front->clock.wall_us(front->clock.userdata), date);
+  (void)tci_buf_printf(out, "HTTP/1.1 200 OK\r\nDate: %.*s\r\n", TCI_HTTP_DATE_LEN, date);
+  (void)tci_buf_puts(out, "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\nConnection: close\r\n");
   (void)tci_buf_append(out, reply->headers.data, reply->headers.len);
   (void)tci_buf_puts(out, "\r\n");
 }
@@ -90,7 +95,7 @@ void tcd_sse_serve(tcd_hub *hub, const tcd_topic *topic, int resume, int64_t aft
   tci_buf head;
   stream *s = tci_zalloc(sizeof *s);
   tci_buf_init(&head, reply->headers.max + 1024);
-  put_head(&head, reply);
+  put_head(&head, tcd_hub_front(hub), reply);
   if (!s || head.err || tcd_outlet_take(&s->outlet, hub, reply, &outlet_ops)) {
     tci_free(s);
     reply->status = 503;
@@ -98,9 +103,12 @@ void tcd_sse_serve(tcd_hub *hub, const tcd_topic *topic, int resume, int64_t aft
   } else {
     s->beat.fired = on_beat;
     tcd_outlet_put(&s->outlet, head.data, head.len);
-    if (bare) tcd_outlet_finish(&s->outlet);
-    else begin(s, topic, resume, after_seq);
-    tcd_outlet_start(&s->outlet);
+    if (bare) {
+      tcd_outlet_finish(&s->outlet); /* not started: a client that has half-closed behind its HEAD would count as gone */
+    } else {
+      begin(s, topic, resume, after_seq);
+      tcd_outlet_start(&s->outlet);
+    }
   }
   tci_buf_free(&head);
 }

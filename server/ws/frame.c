@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/utf8.h"
 
 #define CONTROL_MAX 125 /* RFC 6455 5.5 */
@@ -11,12 +12,17 @@ enum { PROTOCOL = -1002, NOT_UTF8 = -1007, TOO_LONG = -1009, NO_MEMORY = -1011 }
 void tcd_ws_parser_init(tcd_ws_parser *parser) {
   memset(parser, 0, sizeof *parser);
   tci_buf_init(&parser->held, TCD_WS_MESSAGE_MAX);
-  tci_buf_init(&parser->control, CONTROL_MAX);
+}
+
+static void drop_control(tcd_ws_parser *parser) {
+  tci_free(parser->control);
+  parser->control = NULL;
+  parser->control_len = 0;
 }
 
 void tcd_ws_parser_free(tcd_ws_parser *parser) {
   tci_buf_free(&parser->held);
-  tci_buf_free(&parser->control);
+  drop_control(parser);
 }
 
 static int opcode_of(const tcd_ws_parser *parser) { return parser->head[0] & 0x0f; }
@@ -50,7 +56,7 @@ static int end_head(tcd_ws_parser *parser) {
     if (len > TCD_WS_MESSAGE_MAX - parser->held.len) return TOO_LONG;
     if (opcode_of(parser) != TCD_WS_CONTINUATION) parser->opcode = (uint8_t)opcode_of(parser);
   }
-  parser->left = len;
+  parser->left = (uint32_t)len;
   parser->phase = 0;
   return 0;
 }
@@ -89,41 +95,48 @@ static int finish(int opcode, char *data, size_t len, tcd_ws_message *message) {
   return 1;
 }
 
+static size_t held_len(const tcd_ws_parser *parser) { return is_control(parser) ? parser->control_len : parser->held.len; }
+
+static int hold(tcd_ws_parser *parser, const char *bytes, size_t len) {
+  if (!is_control(parser)) return tci_buf_append(&parser->held, bytes, len) ? NO_MEMORY : 0;
+  if (!parser->control) parser->control = tci_alloc(CONTROL_MAX);
+  if (!parser->control) return NO_MEMORY;
+  memcpy(parser->control + parser->control_len, bytes, len);
+  parser->control_len = (uint8_t)(parser->control_len + len);
+  return 0;
+}
+
 /* The frame's payload is all there: in place at data, or (data NULL) at the end of its buffer. */
 static int end_frame(tcd_ws_parser *parser, char *data, size_t len, tcd_ws_message *message) {
-  static char nothing[1];
   int control = is_control(parser), opcode = control ? opcode_of(parser) : parser->opcode, last = is_last(parser);
-  tci_buf *buf = control ? &parser->control : &parser->held;
+  if (!data) {
+    data = control ? parser->control : parser->held.data;
+    len = held_len(parser);
+    if (last) parser->given = control ? 2 : 1;
+  }
   parser->head_len = parser->head_need = 0;
   if (!last) return 0;
   if (!control) parser->opcode = 0;
-  if (!data) {
-    parser->given = control ? 2 : 1;
-    data = buf->data ? buf->data : nothing;
-    len = buf->len;
-  }
   return finish(opcode, data, len, message);
 }
 
 static int read_payload(tcd_ws_parser *parser, char **input, size_t *len, tcd_ws_message *message) {
-  tci_buf *buf = is_control(parser) ? &parser->control : &parser->held;
-  size_t piece = parser->left < *len ? (size_t)parser->left : *len;
+  size_t piece = parser->left < *len ? parser->left : *len;
   char *at = *input;
   unmask(parser, at, piece);
   *input += piece;
   *len -= piece;
-  parser->left -= piece;
+  parser->left -= (uint32_t)piece;
   /* A whole message in one piece is passed on where it stands. */
-  if (!parser->left && !buf->len && is_last(parser)) return end_frame(parser, at, piece, message);
-  if (tci_buf_append(buf, at, piece)) return NO_MEMORY;
+  if (!parser->left && !held_len(parser) && is_last(parser)) return end_frame(parser, at, piece, message);
+  if (hold(parser, at, piece)) return NO_MEMORY;
   return parser->left ? 0 : end_frame(parser, NULL, 0, message);
 }
 
 int tcd_ws_next(tcd_ws_parser *parser, char **input, size_t *len, tcd_ws_message *message) {
-  if (parser->given) {
-    tci_buf_free(parser->given == 1 ? &parser->held : &parser->control);
-    parser->given = 0;
-  }
+  if (parser->given == 1) tci_buf_free(&parser->held);
+  if (parser->given == 2) drop_control(parser);
+  parser->given = 0;
   for (;;) {
     int rc = read_head(parser, input, len);
     if (rc <= 0) return rc;

@@ -11,10 +11,11 @@ enum { TCD_WS_CONTINUATION = 0, TCD_WS_TEXT = 1, TCD_WS_BINARY = 2, TCD_WS_CLOSE
 
 typedef struct tcd_ws_parser {
   tci_buf held;                       /* the fragments of a message, or the part of a frame's payload that has come */
-  tci_buf control;                    /* the same of a control frame, which may come between fragments */
-  uint64_t left;                      /* of the payload of the frame that is being read */
+  char *control;                      /* the same of a control frame, which may come between fragments; NULL: it has not come in parts */
+  uint32_t left;                      /* of the payload of the frame that is being read */
   uint8_t head[14];                   /* of that frame, as far as it has come; the mask is its last four bytes */
   uint8_t head_len, head_need, phase; /* phase: of the mask */
+  uint8_t control_len;                /* how much of control has come */
   uint8_t opcode;                     /* of the message that is being put together; 0: none */
   uint8_t given;                      /* the last message stands in 1: held, 2: control */
 } tcd_ws_parser;

@@ -72,8 +72,9 @@ static void on_message(tcd_ws *ws, tcd_ws_message *message) {
 static void on_input(tcd_outlet *outlet, char *bytes, size_t len) {
   tcd_ws *ws = of_outlet(outlet);
   tcd_ws_message message;
-  if (!len) {
-    tcd_outlet_close(outlet);
+  if (!len) { /* it may still read what it was answered */
+    ws->closing = 1;
+    tcd_outlet_finish(outlet);
     return;
   }
   ws->pipe.heard_us = outlet->link.heard_us;
@@ -104,6 +105,7 @@ static const tcd_outlet_ops outlet_ops = {.input = on_input, .closed = on_closed
 
 static void on_beat(tcd_timer *timer) {
   tcd_ws *ws = of_beat(timer);
+  if (ws->closing) return;
   tcd_outlet_put(&ws->outlet, ws->coding->beat, strlen(ws->coding->beat));
   tcd_timer_start(&front_of(ws)->wheel, timer, front_of(ws)->now_us + ws->coding->beat_ms * 1000LL);
 }

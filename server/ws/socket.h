@@ -29,7 +29,7 @@ struct tcd_ws {
   tcd_ws_parser parser;
   const tcd_ws_coding *coding;
   tcd_timer beat;
-  uint8_t closing; /* our close frame is put */
+  uint8_t closing; /* our close frame is put, or the client has ended: nothing more is said or heard */
 };
 
 /* From on_request: answers the handshake (or refuses it through the reply, with the error body made by refuse) and runs service on it.

@@ -38,7 +38,7 @@ static void remove_index(const bench_args *args, const char *name) {
 }
 
 static void remove_files(const bench_args *args, const char *name) {
-  static const char *const suffixes[] = {".db", ".db-wal", ".db-shm", "-lock.db", NULL};
+  static const char *const suffixes[] = {".db", ".db-wal", ".db-shm", "-lock.db", "-work.db", "-work.db-wal", "-work.db-shm", NULL};
   remove_each(args, name, suffixes);
   remove_index(args, name);
 }

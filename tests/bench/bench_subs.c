@@ -15,7 +15,15 @@
 
 #include "bench_util.h"
 
-enum { PUBLISHERS = 32, MESSAGES_MAX = 1 << 22, READ_BYTES = 256 << 10, STALLED_BUFFER = 4096, PATIENCE_US = 20000000 };
+enum {
+  PUBLISHERS = 32,
+  MESSAGES_MAX = 1 << 22,
+  READ_BYTES = 256 << 10,
+  STALLED_BUFFER = 4096,
+  PATIENCE_US = 20000000,
+  PAYLOAD_MIN = 64,
+  PENDING_BYTES = 1 << 16
+};
 
 typedef struct subscriber {
   int fd;
@@ -38,11 +46,15 @@ struct bench_subs {
   unsigned publisher_count;
   uint32_t *missing;  /* by message: how many readers do not have it yet */
   int64_t *posted_us; /* by message */
-  uint64_t posted, done, bytes;
+  uint64_t posted, done, reads, frames;
   uint32_t *latency_us; /* of done messages */
-  size_t frame_bytes;
   uint64_t seed;
   char *buffer;
+  char *
+    pending; /* to the bare loop: what is published in one turn goes in one send, or a sweep would start with the first message and leave the rest to the next */
+  size_t pending_len;
+  char frame[BENCH_FRAME_MAX]; /* the first reader's newest */
+  size_t frame_len;
 };
 
 static int dial(uint16_t port, int receive_bytes) {
@@ -120,6 +132,7 @@ bench_subs *bench_subs_open(const bench_subs_options *options) {
   subs->posted_us = bench_alloc(MESSAGES_MAX, sizeof *subs->posted_us);
   subs->latency_us = bench_alloc(MESSAGES_MAX, sizeof *subs->latency_us);
   subs->buffer = bench_alloc(READ_BYTES, 1);
+  subs->pending = bench_alloc(PENDING_BYTES, 1);
   subs->seed = (uint64_t)bench_now_us();
   for (unsigned i = 0; i < options->count; i++) {
     subs->readers[i].fd = dial(options->port, 0);
@@ -150,16 +163,25 @@ void bench_subs_close(bench_subs *subs) {
   free(subs->posted_us);
   free(subs->latency_us);
   free(subs->buffer);
+  free(subs->pending);
   free(subs);
 }
 
-size_t bench_subs_frame_bytes(const bench_subs *subs) { return subs->frame_bytes; }
+size_t bench_subs_frame(const bench_subs *subs, char *out) {
+  memcpy(out, subs->frame, subs->frame_len);
+  return subs->frame_len;
+}
 
 static publisher *idle_publisher(bench_subs *subs) {
   for (unsigned i = 0; i < subs->publisher_count; i++) {
     if (!subs->publishers[i].busy) return &subs->publishers[i];
   }
   return NULL;
+}
+
+static void flush_pending(bench_subs *subs) {
+  send_all(subs->publishers[0].fd, subs->pending, subs->pending_len);
+  subs->pending_len = 0;
 }
 
 static void publish(bench_subs *subs, publisher *by) {
@@ -174,9 +196,10 @@ static void publish(bench_subs *subs, publisher *by) {
   subs->posted_us[n] = bench_now_us();
   if (subs->options.bare) {
     uint32_t size = (uint32_t)len; /* the bare loop's protocol: a length, and the bytes that it does not look at */
-    memcpy(request, &size, 4);
-    memcpy(request + 4, body, len);
-    send_all(by->fd, request, len + 4);
+    if (subs->pending_len + 4 + len > PENDING_BYTES) flush_pending(subs);
+    memcpy(subs->pending + subs->pending_len, &size, 4);
+    memcpy(subs->pending + subs->pending_len + 4, body, len);
+    subs->pending_len += 4 + len;
     return;
   }
   int head = snprintf(request, sizeof request,
@@ -202,6 +225,7 @@ static void read_answer(publisher *by) {
 
 static void frame_done(bench_subs *subs, subscriber *reader) {
   uint64_t n = reader->got++;
+  subs->frames++;
   if (n >= subs->posted) bench_die("a subscriber got more messages than were posted");
   if (--subs->missing[n]) return;
   subs->latency_us[subs->done++] = (uint32_t)(bench_now_us() - subs->posted_us[n]);
@@ -217,11 +241,24 @@ static void begin_payload(subscriber *reader) {
   uint64_t len = reader->head[1] & 0x7f;
   size_t size = head_size(reader);
   if ((reader->head[0] & 0x0f) == 8) bench_die("the server closed a subscriber that reads");
+  if (reader->head[0] != 0x81 || reader->head[1] & 0x80) bench_die("a frame that is no whole text: %02x %02x", reader->head[0], reader->head[1]);
   if (size > 2) {
     len = 0;
     for (size_t i = 2; i < size; i++) len = len << 8 | reader->head[i];
   }
+  /* A receipt, a heart-beat or a ping would be counted as a message. */
+  if (len < PAYLOAD_MIN || len > BENCH_FRAME_MAX - sizeof reader->head) bench_die("a frame of %llu bytes is no tip", (unsigned long long)len);
   reader->left = (uint32_t)len;
+}
+
+/* What the bare loop is to send, byte for byte. */
+static void keep_frame(bench_subs *subs, const subscriber *reader, const char *data, size_t len) {
+  size_t size = head_size(reader);
+  uint32_t payload = (uint32_t)reader->head[size - 2] << 8 | reader->head[size - 1];
+  if (size != 4) return;
+  memcpy(subs->frame, reader->head, size);
+  memcpy(subs->frame + size + (payload - reader->left), data, len);
+  if (len == reader->left) subs->frame_len = size + payload;
 }
 
 static void count_frames(bench_subs *subs, subscriber *reader, const char *data, size_t len) {
@@ -231,9 +268,9 @@ static void count_frames(bench_subs *subs, subscriber *reader, const char *data,
       len--;
       if (reader->head_len < head_size(reader)) continue;
       begin_payload(reader);
-      subs->frame_bytes = head_size(reader) + reader->left;
     }
     size_t take = reader->left < len ? reader->left : len;
+    if (reader == subs->readers) keep_frame(subs, reader, data, take);
     data += take;
     len -= take;
     reader->left -= (uint32_t)take;
@@ -247,7 +284,7 @@ static void read_frames(bench_subs *subs, subscriber *reader) {
   ssize_t n = recv(reader->fd, subs->buffer, READ_BYTES, 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) bench_die("a subscriber that reads was sent away");
-  subs->bytes += (uint64_t)n;
+  subs->reads++;
   count_frames(subs, reader, subs->buffer, (size_t)n);
 }
 
@@ -261,32 +298,65 @@ static void wait_and_read(bench_subs *subs, int timeout_ms) {
   }
 }
 
-void bench_subs_run(bench_subs *subs, unsigned window, double per_second, int64_t warm_up_us, int64_t measure_us, void (*at_start)(void *), void *arg,
-                    bench_fanned *out) {
-  int64_t begin = bench_now_us(), counted_from = begin + warm_up_us, end = counted_from + measure_us, now = begin;
-  uint64_t done_before = 0, bytes_before = 0, first = subs->posted;
+static void publish_what_is_due(bench_subs *subs, const bench_published *load, uint64_t due) {
+  publisher *by;
+  while (subs->posted - subs->done < load->window && subs->posted < due && (by = idle_publisher(subs)) != NULL) publish(subs, by);
+  if (subs->pending_len) flush_pending(subs);
+}
+
+void bench_subs_run(bench_subs *subs, const bench_published *load, bench_fanned *out) {
+  int64_t begin = bench_now_us(), counted_from = begin + load->warm_up_us, end = counted_from + load->measure_us, now = begin;
+  uint64_t counted = 0, first = subs->posted, reads = subs->reads, frames = subs->frames;
   int counting = 0;
-  while (now < end) {
-    double due = per_second > 0 ? (double)(now - begin) * per_second / 1e6 : 1e18;
-    publisher *by;
-    while (subs->posted - subs->done < window && (double)(subs->posted - first) < due && (by = idle_publisher(subs)) != NULL) publish(subs, by);
-    wait_and_read(subs, per_second > 0 ? 1 : 1000);
+  while (now < end && !(counting && load->messages && subs->done - counted >= load->messages)) {
+    publish_what_is_due(subs, load, load->per_second > 0 ? first + (uint64_t)((double)(now - begin) * load->per_second / 1e6) : MESSAGES_MAX);
+    wait_and_read(subs, load->per_second > 0 ? 1 : 1000);
     now = bench_now_us();
     if (!counting && now >= counted_from) {
       counting = 1;
       counted_from = now;
-      done_before = subs->done;
-      bytes_before = subs->bytes;
-      if (at_start) at_start(arg);
+      counted = subs->done;
+      if (load->at) load->at(load->arg, 0);
     }
-    if (now > end + PATIENCE_US) bench_die("messages do not arrive");
   }
-  *out = (bench_fanned){.seconds = (double)(now - counted_from) / 1e6, .messages = subs->done - done_before, .bytes = subs->bytes - bytes_before};
+  if (load->at) load->at(load->arg, 1);
+  *out = (bench_fanned){.seconds = (double)(now - counted_from) / 1e6, .messages = subs->done - counted};
   out->deliveries = out->messages * subs->options.count;
-  if (!out->messages) bench_die("not one message reached everybody");
-  out->p50_us = bench_percentile(subs->latency_us + done_before, out->messages, 0.5);
-  out->p99_us = bench_percentile(subs->latency_us + done_before, out->messages, 0.99);
-  out->worst_us = bench_percentile(subs->latency_us + done_before, out->messages, 1.0);
-  /* What is still on its way belongs to nobody's run. */
-  while (subs->done < subs->posted && bench_now_us() < now + PATIENCE_US) wait_and_read(subs, 1000);
+  /* What is still on its way is in no rate, but it has to come, and how long it takes counts. */
+  while (subs->done < subs->posted) {
+    wait_and_read(subs, 1000);
+    if (bench_now_us() > now + PATIENCE_US) bench_die("%llu messages did not reach everybody", (unsigned long long)(subs->posted - subs->done));
+  }
+  if (subs->done == counted) bench_die("not one message was published");
+  out->coalesced = (double)(subs->frames - frames) / (double)(subs->reads - reads);
+  size_t n = subs->done - counted;
+  out->p50_us = bench_percentile(subs->latency_us + counted, n, 0.5);
+  out->p99_us = bench_percentile(subs->latency_us + counted, n, 0.99);
+  out->worst_us = bench_percentile(subs->latency_us + counted, n, 1.0);
+}
+
+/* 1: the peer has closed, and the end of what it sent says why. */
+static int ends_too_slow(int fd, char *buffer, uint64_t *bytes) {
+  static const char reason[] = "\nmessage:too slow\n";
+  int large = 4 << 20;
+  size_t kept = 0;
+  *bytes = 0;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large)) bench_die("SO_RCVBUF: %s", strerror(errno));
+  for (;;) {
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    if (poll(&ready, 1, 3000) != 1) return 0;
+    ssize_t n = recv(fd, buffer + kept, READ_BYTES - kept, 0);
+    if (n <= 0) return memmem(buffer, kept, reason, sizeof reason - 1) != NULL;
+    *bytes += (uint64_t)n;
+    size_t len = kept + (size_t)n;
+    kept = len < BENCH_FRAME_MAX ? len : BENCH_FRAME_MAX;
+    memmove(buffer, buffer + len - kept, kept);
+  }
+}
+
+unsigned bench_subs_read_stalled(bench_subs *subs, uint64_t *bytes) {
+  unsigned count = 0;
+  uint64_t ignored;
+  for (unsigned i = 0; i < subs->options.stalled; i++) count += (unsigned)ends_too_slow(subs->stalled[i].fd, subs->buffer, i ? &ignored : bytes);
+  return count;
 }

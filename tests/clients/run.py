@@ -253,6 +253,27 @@ def test_foreign_page(pages, name, origins="same"):
         client.expect_nothing(2)
 
 
+def test_standardwebhooks(pages):
+    """The npm package standardwebhooks is the judge of what is signed: with a whsec_ secret, while it is replaced, and of a reaction."""
+    old, new = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+    with Stage(pages, "--allow-receivers", "127.0.0.0/8") as stage:
+        receivers = {}
+        for secret in (old, new):
+            client = Shown("node_standardwebhooks", ["node", "node_standardwebhooks.js", secret])
+            stage.clients.append(client)
+            word, _, port = client.lines.get(timeout=PATIENCE_S).partition(" ")
+            assert word == "PORT", word
+            receivers[secret] = client
+            hook = json.loads(post(stage.url, "webhooks", json.dumps({"url": "http://127.0.0.1:%d/" % int(port), "event": "*", "secret": old})))
+        change = json.dumps({"secret": new})
+        done = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "PATCH", "%s/api/webhooks/%d" % (stage.url, hook["id"]), "-H", "Content-Type: application/json", "-d", change], capture_output=True, text=True, timeout=20)
+        assert done.stdout == "200", done
+        made = stage.post_some(3)
+        for client in receivers.values():
+            got = [client.next() for _ in made]
+            assert sorted(map(str, got)) == sorted(map(str, made)), "got %r\nwanted %r\n%s" % (got, made, client.words())
+
+
 def tests(pages):
     """(name, what to call), in order; the plain ones share a daemon."""
     shared = []
@@ -273,6 +294,7 @@ def tests(pages):
         yield name + "_comes_back", functools.partial(test_comes_back, pages, name)
     for name in ("chromium_readme", "chromium_stompjs7", "chromium_eventsource"):
         yield name + "_of_a_foreign_page", functools.partial(test_foreign_page, pages, name)
+    yield "standardwebhooks", functools.partial(test_standardwebhooks, pages)
     yield "idle_for_%d_s" % IDLE_S, functools.partial(test_idle, pages)
 
 

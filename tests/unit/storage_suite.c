@@ -305,6 +305,8 @@ Suite *storage_suite(const storage_fixture *with) {
   tcase_add_test(all, a_key_expires_to_the_microsecond);
   tcase_add_test(all, cleaning_up_forgets_only_what_expired);
   storage_lists_tests(all);
+  storage_docs_tests(all);
+  storage_work_tests(all);
   tcase_add_test(all, readers_beside_a_writer_see_whole_states);
   tcase_add_test(all, a_wrong_url_is_named);
   suite_add_tcase(suite, all);

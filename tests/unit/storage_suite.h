@@ -56,5 +56,7 @@ void idle_all(int64_t now_us);
 tc_snapshot *snapshot_now(void); /* which has everything up to index_seq */
 void assert_same(const tc_record *a, const tc_record *b);
 void storage_lists_tests(TCase *all);
+void storage_docs_tests(TCase *all);
+void storage_work_tests(TCase *all);
 
 #endif

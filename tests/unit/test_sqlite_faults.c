@@ -117,6 +117,46 @@ START_TEST(a_stored_batch_is_told_as_such) {
 }
 END_TEST
 
+static int keep_last(int64_t id, tc_text doc, void *arg) {
+  (void)doc;
+  *(int64_t *)arg = id;
+  return 0;
+}
+
+static int64_t last_doc(tc_storage *storage) {
+  int64_t last = 0;
+  ck_assert_int_eq(ops->config_read(storage, 1, keep_last, &last), TC_OK);
+  return last;
+}
+
+START_TEST(a_document_that_is_not_stored_is_told_as_such) {
+  static const tc_text doc = {"{}", 2};
+  tc_storage_state state;
+  int64_t id = 0;
+  install_faulty_vfs();
+  tc_storage *storage = open_storage(&state);
+  ck_assert_int_eq(ops->config_put(storage, 1, &id, doc), TC_OK);
+  id = 0;
+  failing_syncs = 1;
+  ck_assert_int_eq(ops->config_put(storage, 1, &id, doc), TC_ESTORAGE);
+  failing_syncs = 1;
+  ck_assert_int_eq(ops->config_remove(storage, 1, 1), TC_ESTORAGE);
+  failing_syncs = 2; /* also that of the commit which would settle it */
+  ck_assert_int_eq(ops->config_put(storage, 1, &id, doc), TC_EUNKNOWN);
+  full_writes = 1;
+  ck_assert_int_eq(ops->config_put(storage, 1, &id, doc), TC_ESTORAGE);
+  full_writes = 0;
+  ck_assert_int_eq(id, 0);
+  ck_assert_int_eq(last_doc(storage), 1);
+  ck_assert_int_eq(ops->config_put(storage, 1, &id, doc), TC_OK);
+  ck_assert_int_eq(id, 2); /* no number was used up */
+  ck_assert_int_eq(last_doc(storage), 2);
+  ck_assert_int_eq(try_append(storage, 1, 3), TC_OK);
+  ck_assert_msg(!ops->check(storage), "%s", detail);
+  ops->close(storage);
+}
+END_TEST
+
 START_TEST(a_full_disk_stores_nothing_and_passes) {
   tc_storage_state state;
   install_faulty_vfs();
@@ -140,6 +180,7 @@ int main(void) {
   tcase_add_loop_test(files, a_failed_sync_is_not_stored_and_never_comes_back, 0, 2);
   tcase_add_test(files, an_unknown_outcome_is_found_out_later);
   tcase_add_test(files, a_stored_batch_is_told_as_such);
+  tcase_add_test(files, a_document_that_is_not_stored_is_told_as_such);
   tcase_add_test(files, a_full_disk_stores_nothing_and_passes);
   suite_add_tcase(suite, files);
   SRunner *runner = srunner_create(suite);

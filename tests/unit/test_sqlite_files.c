@@ -22,7 +22,7 @@ static void make_storage(void) {
   ck_assert_int_eq(arg.code, 0);
   ck_assert_int_eq(count_room(storage), 40);
   ops->close(storage);
-  assert_files("tc-index.db tc-lock.db tc.db ");
+  assert_files("tc-index.db tc-lock.db tc-work.db tc.db ");
 }
 
 /* Opens, expects the index at index_seq, indexes the rest, and finds everything. */
@@ -160,7 +160,7 @@ START_TEST(an_index_that_does_not_fit_is_begun_anew) {
   make_storage();
   run_sql(index_path, changes[_i]);
   reopen_and_count(0);
-  assert_files("tc-index.db tc-lock.db tc.db ");
+  assert_files("tc-index.db tc-lock.db tc-work.db tc.db ");
 }
 END_TEST
 
@@ -201,7 +201,7 @@ START_TEST(a_newer_log_is_refused_and_left_alone) {
   uint64_t before = hash_file(log_path);
   assert_refused(TC_EVERSION);
   ck_assert_uint_eq(hash_file(log_path), before);
-  assert_files("tc-index.db tc-lock.db tc.db ");
+  assert_files("tc-index.db tc-lock.db tc-work.db tc.db ");
 }
 END_TEST
 
@@ -227,7 +227,7 @@ START_TEST(a_truncated_log_is_refused) {
   uint64_t before = hash_file(log_path);
   assert_refused(TC_ECORRUPT);
   ck_assert_uint_eq(hash_file(log_path), before);
-  assert_files("tc-index.db tc-lock.db tc.db ");
+  assert_files("tc-index.db tc-lock.db tc-work.db tc.db ");
 }
 END_TEST
 
@@ -325,10 +325,10 @@ START_TEST(a_kill_loses_nothing_that_was_acknowledged) {
 END_TEST
 
 START_TEST(names_and_relative_paths) {
-  static const char *const names[][2] = {{"plain", "plain plain-index plain-lock "},
-                                         {".hidden", ".hidden .hidden-index .hidden-lock "},
-                                         {"a.b.c", "a.b-index.c a.b-lock.c a.b.c "},
-                                         {"q?x#%41.db", "q?x#%41-index.db q?x#%41-lock.db q?x#%41.db "}};
+  static const char *const names[][2] = {{"plain", "plain plain-index plain-lock plain-work "},
+                                         {".hidden", ".hidden .hidden-index .hidden-lock .hidden-work "},
+                                         {"a.b.c", "a.b-index.c a.b-lock.c a.b-work.c a.b.c "},
+                                         {"q?x#%41.db", "q?x#%41-index.db q?x#%41-lock.db q?x#%41-work.db q?x#%41.db "}};
   tc_storage_state state;
   char here[256];
   ck_assert_ptr_nonnull(getcwd(here, sizeof here));

@@ -14,7 +14,7 @@ static void url(char *out, size_t size) {
 }
 
 static void clean(void) {
-  static const char *const names[] = {"tc.db", "tc-index.db", "tc-lock.db"};
+  static const char *const names[] = {"tc.db", "tc-index.db", "tc-work.db", "tc-lock.db"};
   char path[128];
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     (void)snprintf(path, sizeof path, "%s/%s", directory, names[i]);

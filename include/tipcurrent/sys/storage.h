@@ -1,13 +1,15 @@
 /* sys/storage.h - what a storage backend provides. For backend authors; stable within a minor release (TC_STORAGE_ABI says which).
  *
- * A backend keeps two things: the LOG (the record itself, append-only, numbered by seq) and the INDEX (everything derived from it, up to index_seq). It may build
- * the index inside append (then derive is NULL and index_seq is always the log's end) or behind it, when the engine calls derive.
+ * A backend keeps three things: the LOG (the record itself, append-only, numbered by seq, and beside it what people configure), the INDEX (everything derived
+ * from it, up to index_seq) and the WORK (what is owed to the outside, and what was tried). It may build the index inside append (then derive is NULL and index_seq
+ * is always the log's end) or behind it, when the engine calls derive.
  *
  * Memory never changes owner across this line: inputs are borrowed for the call, rows go out through a callback and are valid only inside it.
  * Functions return TC_OK or a negative code of error.h, and write outputs only on success. On failure they call env->fail with one line of detail.
  *
- * Threads: append, append_outcome: the engine's writer thread. derive, idle: its indexer thread. Everything else: any thread, several at once. The engine never
- * holds a lock across these calls, except that open and close have the backend for themselves.
+ * Threads: append, append_outcome, config_put, config_remove: the engine's writer thread. derive, idle: its indexer thread. work_*: its work thread. Everything
+ * else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the backend for themselves. A callback does
+ * not call back into the storage.
  */
 #ifndef TIPCURRENT_SYS_STORAGE_H
 #define TIPCURRENT_SYS_STORAGE_H
@@ -20,7 +22,7 @@
 extern "C" {
 #endif
 
-#define TC_STORAGE_ABI 1u
+#define TC_STORAGE_ABI 2u
 #define TC_KIND_MAX 63u /* kinds are 1..63: they fit a bit mask */
 
 typedef struct tc_storage tc_storage;   /* the backend's own */
@@ -86,6 +88,41 @@ typedef struct tc_filter {
 /* Non-zero stops the walk; the function then returns TC_OK all the same. */
 typedef int (*tc_position_fn)(const tc_position *position, void *arg);
 
+/* Small documents of configuration by (kind, id): what people set up, kept with the log. */
+enum { TC_CONFIG_WEBHOOK = 1 };
+#define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
+/* Non-zero stops the walk; the function then returns TC_OK all the same. doc: borrowed for the call. */
+typedef int (*tc_config_fn)(int64_t id, tc_text doc, void *arg);
+
+/* A webhook delivery that is late or has failed: attempt is the number of the next one. */
+typedef struct tc_owed {
+  int64_t webhook_id, seq;
+  int64_t lane; /* -1: unordered; else the deliveries of one (webhook_id, lane) go strictly by seq */
+  int64_t due_us, first_us;
+  int32_t attempt;
+  int32_t flags; /* the engine's own */
+} tc_owed;
+typedef int (*tc_owed_fn)(const tc_owed *owed, void *arg);
+
+/* One attempt, as the delivery log keeps it. */
+typedef struct tc_delivery {
+  int64_t id, webhook_id, seq, created_at_us, duration_us;
+  int32_t attempt, status, success;
+  tc_text event, response, error; /* ptr NULL is NULL */
+} tc_delivery;
+typedef int (*tc_delivery_fn)(const tc_delivery *delivery, void *arg);
+
+/* What one commit of outside effects changes. */
+typedef struct tc_work {
+  int64_t cursor_seq;  /* every event up to it is delivered or owed; a lower one than is stored changes nothing */
+  const tc_owed *owed; /* after settled: put, replacing by (webhook_id, seq); of two for one place the later counts */
+  size_t owed_n;
+  const tc_owed *settled; /* removed by (webhook_id, seq), whatever else they say; one that is not there is fine */
+  size_t settled_n;
+  tc_delivery *log; /* appended; id is set on success */
+  size_t log_n;
+} tc_work;
+
 typedef struct tc_storage_ops {
   size_t size;
   uint32_t abi;       /* TC_STORAGE_ABI */
@@ -127,7 +164,39 @@ typedef struct tc_storage_ops {
   /* Must. The seq of (kind, id). TC_ENOTFOUND. */
   int (*find_id)(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq);
 
-  /* Must. Full integrity check of log and index; TC_ECORRUPT with a line of detail. Slow. */
+  /* Must; writer thread. Puts a document of at most TC_CONFIG_DOC_MAX bytes, kept byte for byte; another one of the same (kind, id) gives way. *id 0: the next
+   * number of that kind, above every one it ever had, set on success. Durable on return. Errors as append (TC_EUNKNOWN: read what is there), and TC_EINVAL. */
+  int (*config_put)(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc);
+  /* Must; writer thread. Durable on return. Errors as config_put, and TC_ENOTFOUND. */
+  int (*config_remove)(tc_storage *storage, uint32_t kind, int64_t id);
+  /* Must; any thread. All documents of a kind, ascending by id. TC_EBUSY: too many readers at once. */
+  int (*config_read)(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
+
+  /* Outside effects (webhooks) are kept apart from the log and need not survive a power cut: losing their end means a delivery that is made again. What a killed
+   * process had committed is there. A storage that never had any begins with the cursor at the log's end: what comes later must not get history. */
+
+  /* Must; work thread. One transaction, all or nothing: cursor, settled, owed, log. log[i].id = the last one ever given + 1, set on success.
+   * Errors: TC_EBUSY, TC_ESTORAGE, TC_ENOMEM (nothing changed); TC_ECORRUPT. */
+  int (*work_commit)(tc_storage *storage, tc_work *work);
+  /* Must; work thread. The cursor, and of each webhook that owes, ascending by its id, the row that work_due would give first. fn may be NULL. */
+  int (*work_state)(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
+  /* Must; work thread. Rows of a webhook with due_us <= until_us, by due_us, then seq, at most max. Of a lane only the row with its lowest seq: it speaks for the
+   * lane, due or not. Costs what it gives, however much else is owed. */
+  int (*work_due)(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
+  /* Must; work thread. The earliest due_us among those that work_due would ever give. TC_ENOTFOUND: it owes nothing. */
+  int (*work_next)(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
+  /* Must; work thread. Removes what a webhook owes, at most max rows, the newest first; *more = 1: there is more. */
+  int (*work_forget)(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
+  /* Must; any thread. A webhook's log, newest (highest id) first, from offset on, at most max. *total: how many rows it has in that view, at a constant cost;
+   * an offset costs a step over as many entries of an index. */
+  int (*deliveries)(tc_storage *storage, int64_t webhook_id, int64_t offset, size_t max, tc_delivery_fn fn, void *arg, int64_t *total);
+  /* Must; any thread. One row of a webhook's log. TC_ENOTFOUND: no such row, or it is another webhook's. */
+  int (*delivery_get)(tc_storage *storage, int64_t webhook_id, int64_t id, tc_delivery_fn fn, void *arg);
+  /* Must; work thread. One bounded slice (some 10 ms) of removing log rows created before before_us, and the oldest beyond max_rows of all webhooks together;
+   * *more = 1: there is more. */
+  int (*work_trim)(tc_storage *storage, int64_t before_us, int64_t max_rows, int32_t *more);
+
+  /* Must. Full integrity check of log, index and work; TC_ECORRUPT with a line of detail. Slow. */
   int (*check)(tc_storage *storage);
 } tc_storage_ops;
 

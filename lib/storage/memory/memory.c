@@ -2,25 +2,19 @@
  *
  * Rows never change and never move, so a snapshot is nothing but the log's length at that moment; the lock guards the arrays that point to them.
  */
-#include <pthread.h>
+#include "storage/memory/memory.h"
+
 #include <string.h>
 
 #include "base/mem.h"
-#include "storage/memory/rows.h"
 #include "storage/schemes.h"
-
-struct tc_storage {
-  tc_storage_env env;
-  pthread_rwlock_t lock; /* of rows */
-  tci_rows rows;
-};
 
 struct tc_snapshot {
   tc_storage *storage;
   int64_t seq;
 };
 
-static int fail_memory(const tc_storage_env *env) {
+int tci_memory_fail(const tc_storage_env *env) {
   env->fail(TC_ENOMEM, "");
   return TC_ENOMEM;
 }
@@ -42,11 +36,11 @@ static int memory_open(tc_storage **out, const char *url, const tc_storage_env *
     return TC_EINVAL;
   }
   tc_storage *storage = tci_zalloc(sizeof *storage);
-  if (!storage) return fail_memory(env);
+  if (!storage) return tci_memory_fail(env);
   storage->env = *env;
   int code = env->random.fill(env->random.userdata, &storage->rows.hash_key, sizeof storage->rows.hash_key);
   if (code) env->fail(code, "cannot get random bytes");
-  else if (init_lock(&storage->lock)) code = fail_memory(env);
+  else if (init_lock(&storage->lock)) code = tci_memory_fail(env);
   if (code) {
     tci_free(storage);
     return code;
@@ -59,13 +53,17 @@ static int memory_open(tc_storage **out, const char *url, const tc_storage_env *
 static void memory_close(tc_storage *storage) {
   if (!storage) return;
   tci_rows_free(&storage->rows);
+  tci_memory_config_free(&storage->config);
+  tci_memory_work_free(&storage->work);
   (void)pthread_rwlock_destroy(&storage->lock); /* fails only while held, and no call is running */
   tci_free(storage);
 }
 
-static void read_lock(tc_storage *storage) { (void)pthread_rwlock_rdlock(&storage->lock); } /* fails only beyond 2^31 readers */
+void tci_memory_read_lock(tc_storage *storage) { (void)pthread_rwlock_rdlock(&storage->lock); } /* fails only beyond 2^31 readers */
 
-static void unlock(tc_storage *storage) { (void)pthread_rwlock_unlock(&storage->lock); }
+void tci_memory_write_lock(tc_storage *storage) { (void)pthread_rwlock_wrlock(&storage->lock); } /* fails only for whoever holds it already */
+
+void tci_memory_unlock(tc_storage *storage) { (void)pthread_rwlock_unlock(&storage->lock); }
 
 static const tci_row *known_row(const tc_storage *storage, const tc_record *record) {
   int64_t ttl_us = (int64_t)storage->env.idempotency_ttl_s * 1000000;
@@ -80,10 +78,10 @@ static int prepare(tc_storage *storage, const tc_append *items, size_t n, tci_ro
     const tci_row *row = known_row(storage, items[i].record);
     known[i] = row ? row->record.seq : 0;
     if (row) continue;
-    if (!(copies[i] = tci_row_new(items[i].record))) return fail_memory(&storage->env);
+    if (!(copies[i] = tci_row_new(items[i].record))) return tci_memory_fail(&storage->env);
     kinds[fresh++] = items[i].record->kind;
   }
-  return tci_rows_reserve(&storage->rows, kinds, fresh) ? fail_memory(&storage->env) : TC_OK;
+  return tci_rows_reserve(&storage->rows, kinds, fresh) ? tci_memory_fail(&storage->env) : TC_OK;
 }
 
 static void add(tc_storage *storage, tc_append *items, size_t n, tci_row **copies, const int64_t *known) {
@@ -104,12 +102,12 @@ static int memory_append(tc_storage *storage, tc_append *items, size_t n, const 
   tci_row **copies = tci_array(n, sizeof *copies);
   int64_t *known = tci_array(n, sizeof *known);
   uint32_t *kinds = tci_array(n, sizeof *kinds);
-  int code = copies && known && kinds ? TC_OK : fail_memory(&storage->env);
+  int code = copies && known && kinds ? TC_OK : tci_memory_fail(&storage->env);
   if (code) goto out;
-  (void)pthread_rwlock_wrlock(&storage->lock); /* fails only for whoever holds it already */
+  tci_memory_write_lock(storage);
   code = prepare(storage, items, n, copies, known, kinds);
   if (!code) add(storage, items, n, copies, known);
-  unlock(storage);
+  tci_memory_unlock(storage);
   for (size_t i = 0; i < n; i++) tci_free(copies[i]);
 out:
   tci_free(copies);
@@ -129,21 +127,21 @@ static int memory_append_outcome(tc_storage *storage, tc_append *items, size_t n
 
 static int memory_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
   size_t at = after_seq > 0 ? (size_t)after_seq : 0;
-  read_lock(storage);
+  tci_memory_read_lock(storage);
   for (; at < storage->rows.log.count && max; at++, max--) {
     if (row(&storage->rows.log.at[at]->record, arg)) break;
   }
-  unlock(storage);
+  tci_memory_unlock(storage);
   return TC_OK;
 }
 
 static int memory_snapshot(tc_storage *storage, tc_snapshot **out, int64_t *index_seq) {
   tc_snapshot *snapshot = tci_alloc(sizeof *snapshot);
-  if (!snapshot) return fail_memory(&storage->env);
+  if (!snapshot) return tci_memory_fail(&storage->env);
   snapshot->storage = storage;
-  read_lock(storage);
+  tci_memory_read_lock(storage);
   snapshot->seq = (int64_t)storage->rows.log.count;
-  unlock(storage);
+  tci_memory_unlock(storage);
   *index_seq = snapshot->seq;
   *out = snapshot;
   return TC_OK;
@@ -167,14 +165,14 @@ static int is_after(const tc_record *record, const tc_position *after) {
 
 static int memory_scan(tc_snapshot *snapshot, const tc_filter *filter, const tc_position *after, tc_position_fn position, void *arg) {
   tc_storage *storage = snapshot->storage;
-  read_lock(storage);
+  tci_memory_read_lock(storage);
   for (size_t i = storage->rows.listed.count; i-- > 0;) {
     const tc_record *record = &storage->rows.listed.at[i]->record;
     tc_position at = {record->created_at_us, record->seq};
     if (!matches(snapshot, filter, record) || (after && !is_after(record, after))) continue;
     if (position(&at, arg)) break;
   }
-  unlock(storage);
+  tci_memory_unlock(storage);
   return TC_OK;
 }
 
@@ -194,22 +192,22 @@ static int memory_count(tc_snapshot *snapshot, const tc_filter *filter, int64_t 
 static int memory_fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg) {
   tc_storage *storage = snapshot->storage;
   int code = TC_OK, stop = 0;
-  read_lock(storage);
+  tci_memory_read_lock(storage);
   for (size_t i = 0; i < n && !code && !stop; i++) {
     if (seqs[i] < 1 || (uint64_t)seqs[i] > storage->rows.log.count) storage->env.fail(code = TC_ECORRUPT, "event %lld is not in the log", (long long)seqs[i]);
     else stop = row(&storage->rows.log.at[seqs[i] - 1]->record, arg);
   }
-  unlock(storage);
+  tci_memory_unlock(storage);
   return code;
 }
 
 static int memory_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq) {
   tc_storage *storage = snapshot->storage;
   int64_t found = 0;
-  read_lock(storage);
+  tci_memory_read_lock(storage);
   const tci_row_array *rows = kind <= TC_KIND_MAX ? &storage->rows.kinds[kind] : &storage->rows.kinds[0]; /* no event is of kind 0 */
   if (id >= 1 && (uint64_t)id <= rows->count) found = rows->at[id - 1]->record.seq;
-  unlock(storage);
+  tci_memory_unlock(storage);
   if (!found || found > snapshot->seq) {
     storage->env.fail(TC_ENOTFOUND, "no event of kind %u has id %lld", kind, (long long)id);
     return TC_ENOTFOUND;
@@ -220,11 +218,11 @@ static int memory_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int6
 
 static int memory_check(tc_storage *storage) {
   int code = TC_OK;
-  read_lock(storage);
+  tci_memory_read_lock(storage);
   for (size_t i = 0; i < storage->rows.log.count && !code; i++) {
     if (storage->rows.log.at[i]->record.seq != (int64_t)i + 1) storage->env.fail(code = TC_ECORRUPT, "event %zu has another number", i + 1);
   }
-  unlock(storage);
+  tci_memory_unlock(storage);
   return code;
 }
 
@@ -243,5 +241,16 @@ const tc_storage_ops tci_memory_ops = {
   .count = memory_count,
   .fetch = memory_fetch,
   .find_id = memory_find_id,
+  .config_put = tci_memory_config_put,
+  .config_remove = tci_memory_config_remove,
+  .config_read = tci_memory_config_read,
+  .work_commit = tci_memory_work_commit,
+  .work_state = tci_memory_work_state,
+  .work_due = tci_memory_work_due,
+  .work_next = tci_memory_work_next,
+  .work_forget = tci_memory_work_forget,
+  .deliveries = tci_memory_deliveries,
+  .delivery_get = tci_memory_delivery_get,
+  .work_trim = tci_memory_work_trim,
   .check = memory_check,
 };

@@ -15,6 +15,7 @@ static void close_all(tc_storage *storage, int failed) {
   /* Best effort: what stays in a WAL is read at the next open. */
   if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->index.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
   if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->log.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+  tci_work_close(storage, failed);
   tci_db_close(&storage->index);
   tci_db_close(&storage->log);
   /* Should it stay, the next open meets the same damage. */
@@ -42,6 +43,7 @@ static int sqlite_open(tc_storage **out, const char *url, const tc_storage_env *
   storage->env = *env;
   storage->files.lock_fd = -1;
   atomic_init(&storage->index_damaged, 0);
+  atomic_init(&storage->work.damaged, 0);
   int code = TC_OK;
   if (tci_keyfilter_init(&storage->filter) || tci_listcache_init(&storage->lists) || tci_readers_init(&storage->readers)) code = out_of_memory(env);
   if (!code) code = tci_files_open(&storage->files, &storage->env, url + strlen(SCHEME));
@@ -50,6 +52,7 @@ static int sqlite_open(tc_storage **out, const char *url, const tc_storage_env *
     memcpy(&storage->hash_key, storage->log_id, sizeof storage->hash_key);
     code = tci_index_open(storage);
   }
+  if (!code) code = tci_work_open(storage);
   if (!code) code = tci_reader_open(storage, &storage->key_reader);
   if (code) {
     close_all(storage, 1);
@@ -107,7 +110,7 @@ static int sqlite_check(tc_storage *storage) {
   }
   if (!code) code = check_numbers(storage, &reader->db);
   tci_reader_give(storage, reader);
-  return code;
+  return code ? code : tci_work_check(storage);
 }
 
 const tc_storage_ops tci_sqlite_ops = {
@@ -127,5 +130,16 @@ const tc_storage_ops tci_sqlite_ops = {
   .count = tci_snapshot_count,
   .fetch = tci_snapshot_fetch,
   .find_id = tci_snapshot_find_id,
+  .config_put = tci_config_put,
+  .config_remove = tci_config_remove,
+  .config_read = tci_config_read,
+  .work_commit = tci_work_commit,
+  .work_state = tci_work_state,
+  .work_due = tci_work_due,
+  .work_next = tci_work_next,
+  .work_forget = tci_work_forget,
+  .deliveries = tci_deliveries,
+  .delivery_get = tci_delivery_get,
+  .work_trim = tci_work_trim,
   .check = sqlite_check,
 };

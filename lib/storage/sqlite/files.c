@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "storage/sqlite/sqlite.h"
 
+#define SET_ASIDE_MAX 999
+
 static int out_of_memory(const tc_storage_env *env) {
   env->fail(TC_ENOMEM, "");
   return TC_ENOMEM;
@@ -92,7 +94,8 @@ int tci_files_open(tci_files *files, const tc_storage_env *env, const char *path
   if (!files->made_log && !S_ISREG(st.st_mode)) {
     env->fail(TC_ESTORAGE, "cannot open %s: not a regular file", path);
     code = TC_ESTORAGE;
-  } else if (!(files->index = companion(files->log, "-index")) || !(files->lock = companion(files->log, "-lock"))) {
+  } else if (!(files->index = companion(files->log, "-index")) || !(files->work = companion(files->log, "-work")) ||
+             !(files->lock = companion(files->log, "-lock"))) {
     code = out_of_memory(env);
   } else {
     code = take_lock(files, env);
@@ -109,11 +112,13 @@ void tci_files_close(tci_files *files, int failed) {
     /* Best effort: the failure that led here is what gets reported. */
     (void)unlink(files->log);
     (void)unlink(files->index);
+    if (files->made_work) (void)unlink(files->work); /* a log that is gone may have left one with deliveries that are owed */
   }
   if (failed && files->made_lock) (void)unlink(files->lock);
   if (files->lock_fd >= 0) (void)close(files->lock_fd);
   tci_free(files->log);
   tci_free(files->index);
+  tci_free(files->work);
   tci_free(files->lock);
   memset(files, 0, sizeof *files);
   files->lock_fd = -1;
@@ -186,6 +191,32 @@ out:
   sqlite3_free_filename(name);
   tci_free(file);
   return code;
+}
+
+/* 1: neither the file nor any part of one is there; then nothing can be overwritten. */
+static int is_free(const char *path) {
+  struct stat st;
+  return stat(path, &st) && errno == ENOENT && !has_content(path, "-wal") && !has_content(path, "-journal");
+}
+
+int tci_file_set_aside(const tc_storage_env *env, const char *path, char *to, size_t to_size) {
+  static const char *const suffixes[] = {"-journal", "-wal", ""}; /* the file last, as below: whoever comes in between finds it still to be set aside */
+  char from[PATH_MAX + 32], name[PATH_MAX + 64];
+  int number = 0;
+  do {
+    if (++number > SET_ASIDE_MAX || snprintf(to, to_size, "%s.bad-%d", path, number) >= (int)to_size) {
+      env->fail(TC_ESTORAGE, "cannot set %s aside: %d of its kind lie there already", path, SET_ASIDE_MAX);
+      return TC_ESTORAGE;
+    }
+  } while (!is_free(to));
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    (void)snprintf(from, sizeof from, "%s%s", path, suffixes[i]);
+    (void)snprintf(name, sizeof name, "%s%s", to, suffixes[i]);
+    if (!rename(from, name) || errno == ENOENT) continue;
+    env->fail(TC_ESTORAGE, "cannot set %s aside: %s", from, strerror(errno));
+    return TC_ESTORAGE;
+  }
+  return tci_file_remove(env, path); /* -shm: nothing but an index of the WAL */
 }
 
 int tci_file_remove(const tc_storage_env *env, const char *path) {

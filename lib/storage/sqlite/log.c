@@ -19,16 +19,19 @@ static const tci_migration migrations[] = {
       "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
       "CREATE TABLE events(seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id INTEGER NOT NULL, created_at INTEGER NOT NULL, amount INTEGER NOT NULL,"
       " room TEXT, user TEXT, peer TEXT, body TEXT, target TEXT, metadata TEXT, \"key\" TEXT, batch BLOB);"},
+  /* What people configure (config.c). config_ids: the highest number a kind ever had, so that none is given twice. */
+  {2, "CREATE TABLE config(kind INTEGER, id INTEGER, doc TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
+      "CREATE TABLE config_ids(kind INTEGER PRIMARY KEY, last_id INTEGER NOT NULL);"},
 };
 
-enum { BEGIN = 0, COMMIT, INSERT, LAST, SETTLE };
-static const char *const statements[] = {
-  [BEGIN] = "BEGIN IMMEDIATE", /* a deferred one could meet SQLITE_BUSY in the middle, where no busy handler helps */
-  [COMMIT] = "COMMIT",
-  [INSERT] =
+static const char *const statements[TCI_LOG_STATEMENTS] = {
+  [TCI_LOG_BEGIN] = "BEGIN IMMEDIATE", /* a deferred one could meet SQLITE_BUSY in the middle, where no busy handler helps */
+  [TCI_LOG_COMMIT] = "COMMIT",
+  [TCI_LOG_INSERT] =
     "INSERT INTO events(seq, kind, id, created_at, amount, room, user, peer, body, target, metadata, \"key\", batch) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
-  [LAST] = "SELECT seq, created_at, batch FROM events ORDER BY seq DESC LIMIT 1",
-  [SETTLE] = "INSERT OR REPLACE INTO meta(name, value) VALUES('settled', ?)",
+  [TCI_LOG_LAST] = "SELECT seq, created_at, batch FROM events ORDER BY seq DESC LIMIT 1",
+  [TCI_LOG_SETTLE] = "INSERT OR REPLACE INTO meta(name, value) VALUES('settled', ?)",
+  TCI_CONFIG_STATEMENTS,
 };
 
 void tci_record_read(sqlite3_stmt *stmt, tc_record *out) {
@@ -65,7 +68,7 @@ static int get_batch(const uint8_t *bytes, int len, tci_log_end *end, uint8_t ba
 
 /* What the last row tells; an empty log ends at 0 with a batch id of zeros. */
 static int read_end(tci_db *log, tci_log_end *out, uint8_t batch_id[16]) {
-  sqlite3_stmt *stmt = log->stmts[LAST];
+  sqlite3_stmt *stmt = log->stmts[TCI_LOG_LAST];
   tci_log_end end = {0};
   int code = TC_OK, rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW) {
@@ -125,7 +128,7 @@ int tci_log_open(tc_storage *storage) {
   if (!code) code = tci_db_migrate(log, migrations, sizeof migrations / sizeof *migrations);
   if (!code) code = tci_db_exec(log, "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-8192", "set up");
   if (!code) code = load_log_id(storage);
-  if (!code) code = tci_db_prepare(log, statements, sizeof statements / sizeof *statements);
+  if (!code) code = tci_db_prepare(log, statements, TCI_LOG_STATEMENTS);
   if (!code) code = read_end(log, &storage->end, batch_id);
   if (!code) tci_db_checkpoint_after(log, LOG_CHECKPOINT_FRAMES);
   return code;
@@ -155,7 +158,7 @@ static void publish(tci_log_end *end, tc_append *items, size_t n, const int64_t 
 }
 
 static int insert_row(tci_db *log, const tc_record *record, int64_t seq, int64_t id, const uint8_t *batch, size_t batch_len) {
-  sqlite3_stmt *stmt = log->stmts[INSERT];
+  sqlite3_stmt *stmt = log->stmts[TCI_LOG_INSERT];
   int rc = sqlite3_bind_int64(stmt, 1, seq);
   if (!rc) rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)record->kind);
   if (!rc) rc = sqlite3_bind_int64(stmt, 3, id);
@@ -163,7 +166,7 @@ static int insert_row(tci_db *log, const tc_record *record, int64_t seq, int64_t
   if (!rc) rc = sqlite3_bind_int64(stmt, 5, record->amount);
   for (int i = 0; i < TC_COL_COUNT && !rc; i++) rc = tci_bind_text(stmt, 6 + i, record->text[i]);
   if (!rc) rc = batch_len ? sqlite3_bind_blob64(stmt, 6 + TC_COL_COUNT, batch, batch_len, SQLITE_STATIC) : sqlite3_bind_null(stmt, 6 + TC_COL_COUNT);
-  return rc ? rc : tci_db_run(log, INSERT);
+  return rc ? rc : tci_db_run(log, TCI_LOG_INSERT);
 }
 
 static int insert_rows(tc_storage *storage, const tc_append *items, size_t n, const int64_t *known, size_t fresh, const uint8_t batch_id[16]) {
@@ -179,19 +182,23 @@ static int insert_rows(tc_storage *storage, const tc_append *items, size_t n, co
   return rc;
 }
 
-/* Makes an unknown outcome known: *stored = 1 or 0, else TC_EUNKNOWN.
- * A COMMIT that failed in its fsync may have left whole frames in the WAL which this connection ignores, but which a recovery after kill -9 would take for
- * committed. So "not stored" may be said only after another commit has overwritten them. */
+int tci_log_overwrite(tc_storage *storage, const uint8_t stamp[TCI_BATCH_ID_BYTES]) {
+  tci_db *log = &storage->log;
+  tci_db_rollback(log);
+  int rc = sqlite3_bind_blob(log->stmts[TCI_LOG_SETTLE], 1, stamp, TCI_BATCH_ID_BYTES, SQLITE_STATIC);
+  if (!rc) rc = tci_db_run(log, TCI_LOG_BEGIN);
+  if (!rc) rc = tci_db_run(log, TCI_LOG_SETTLE);
+  if (!rc) rc = tci_db_run(log, TCI_LOG_COMMIT);
+  if (rc) tci_db_rollback(log);
+  return rc;
+}
+
+/* Makes an unknown outcome known: *stored = 1 or 0, else TC_EUNKNOWN. */
 static int settle(tc_storage *storage, const uint8_t batch_id[16], int32_t *stored) {
   tci_db *log = &storage->log;
   tci_log_end end;
   uint8_t last[TCI_BATCH_ID_BYTES];
-  tci_db_rollback(log);
-  int rc = sqlite3_bind_blob(log->stmts[SETTLE], 1, batch_id, TCI_BATCH_ID_BYTES, SQLITE_STATIC);
-  if (!rc) rc = tci_db_run(log, BEGIN);
-  if (!rc) rc = tci_db_run(log, SETTLE);
-  if (!rc) rc = tci_db_run(log, COMMIT);
-  if (rc) tci_db_rollback(log);
+  int rc = tci_log_overwrite(storage, batch_id);
   if (rc || read_end(log, &end, last)) {
     storage->env.fail(TC_EUNKNOWN, "cannot tell whether %s holds the commit: %s", log->path, sqlite3_errstr(rc ? rc : SQLITE_IOERR));
     return TC_EUNKNOWN;
@@ -203,14 +210,14 @@ static int settle(tc_storage *storage, const uint8_t batch_id[16], int32_t *stor
 static int append_rows(tc_storage *storage, const tc_append *items, size_t n, const int64_t *known, size_t fresh, const uint8_t batch_id[16]) {
   tci_db *log = &storage->log;
   int32_t stored = 0;
-  int rc = tci_db_run(log, BEGIN);
+  int rc = tci_db_run(log, TCI_LOG_BEGIN);
   if (!rc) rc = insert_rows(storage, items, n, known, fresh, batch_id);
   if (rc) { /* no COMMIT was tried, so no frame of this batch can be taken for committed */
     int code = tci_db_fail(log, rc, "append to");
     tci_db_rollback(log);
     return code;
   }
-  rc = tci_db_commit(log, COMMIT);
+  rc = tci_db_commit(log, TCI_LOG_COMMIT);
   if (!rc) return TC_OK;
   if ((rc & 0xff) != SQLITE_IOERR) { /* SQLITE_BUSY, SQLITE_FULL: the frame that makes the others count is written last, and was not */
     int code = tci_db_fail(log, rc, "commit to");

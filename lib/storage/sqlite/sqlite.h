@@ -1,8 +1,8 @@
 /* sqlite.h - the SQLite backend inside: its files, its connections, and who may use which.
  *
- * Two files, one writing connection each: `log` belongs to the engine's writer thread, `index` to its indexer thread. Everything that reads borrows a read-only
- * connection (index as main, log attached) from `readers`. Nothing else opens the files: SQLite's WAL-reset fault (before 3.51.3) needs a second connection that
- * writes or checkpoints.
+ * Three files, one writing connection each: `log` belongs to the engine's writer thread, `index` to its indexer thread, `work.db` to its work thread. Everything
+ * that reads log or index borrows a read-only connection (index as main, log attached) from `readers`; `work.reader` reads the delivery log. Nothing else opens
+ * the files: SQLite's WAL-reset fault (before 3.51.3) needs a second connection that writes or checkpoints.
  */
 #ifndef TCI_STORAGE_SQLITE_H
 #define TCI_STORAGE_SQLITE_H
@@ -19,6 +19,7 @@
 
 #define TCI_LOG_APPLICATION_ID 0x54634c67   /* "TcLg", big-endian at offset 68 of the file */
 #define TCI_INDEX_APPLICATION_ID 0x54634978 /* "TcIx" */
+#define TCI_WORK_APPLICATION_ID 0x5463576b  /* "TcWk" */
 #define TCI_BUSY_TIMEOUT_MS 500             /* one try of an append: the engine asks again until the create's own deadline */
 #define TCI_BATCH_ID_BYTES 16
 #define TCI_LOG_ID_BYTES 16
@@ -61,9 +62,9 @@ tc_text tci_column_text(sqlite3_stmt *stmt, int at);
 /* ---- files.c: names, the lock, and a look at a file before SQLite touches it ---- */
 
 typedef struct tci_files {
-  char *log, *index, *lock; /* absolute */
+  char *log, *index, *work, *lock; /* absolute */
   int lock_fd;
-  int made_lock, made_log; /* by this open: a failed one takes them away again */
+  int made_lock, made_log, made_work; /* by this open: a failed one takes them away again */
 } tci_files;
 
 enum { TCI_FILE_ABSENT = 0, TCI_FILE_OURS };
@@ -73,6 +74,8 @@ void tci_files_close(tci_files *files, int failed);
 /* *state: TCI_FILE_ABSENT (also when it is empty) or TCI_FILE_OURS. TC_ECORRUPT: something else, or cut off; TC_ESTORAGE: cannot be read. Changes nothing. */
 int tci_file_probe(const tc_storage_env *env, const char *path, uint32_t application_id, int *state);
 int tci_file_remove(const tc_storage_env *env, const char *path); /* the database with its WAL; absent is fine */
+/* Renames the database with its WAL to PATH.bad-N, the first N from 1 that is free; to: that name. Never overwrites. */
+int tci_file_set_aside(const tc_storage_env *env, const char *path, char *to, size_t to_size);
 
 /* ---- the backend ---- */
 
@@ -99,6 +102,18 @@ typedef struct tci_log_end {
   int64_t last_id[TC_KIND_MAX + 1]; /* by kind */
 } tci_log_end;
 
+/* Outside effects. */
+typedef struct tci_work {
+  tci_db db; /* the work thread's, with what follows */
+  int64_t cursor_seq;
+  int64_t last_id, kept; /* of the delivery log: the last id given, and how many rows there are */
+
+  pthread_mutex_t mutex; /* of reader, the one connection that reads the delivery log: few ask, and none of them may hold up the work thread */
+  tci_db reader;
+  int ready;          /* the mutex exists */
+  atomic_int damaged; /* any thread: as index_damaged, but close sets the file aside */
+} tci_work;
+
 struct tc_storage {
   tc_storage_env env;
   tci_files files;
@@ -118,6 +133,8 @@ struct tc_storage {
   tci_entry fill_after; /* how far the key filter is filled */
   int filled;
 
+  tci_work work;
+
   atomic_int index_damaged; /* any thread: SQLite found the derived file damaged; close throws it away, the next open builds it anew */
   tci_keyfilter filter;     /* any thread */
   tci_listcache lists;      /* any thread */
@@ -136,9 +153,36 @@ struct tc_snapshot {
 /* Of an event `e`, as tci_record_read takes them. */
 #define TCI_RECORD_COLUMNS "e.seq, e.kind, e.id, e.created_at, e.amount, e.room, e.user, e.peer, e.body, e.target, e.metadata, e.\"key\""
 void tci_record_read(sqlite3_stmt *stmt, tc_record *out);
+enum {
+  TCI_LOG_BEGIN = 0,
+  TCI_LOG_COMMIT,
+  TCI_LOG_INSERT,
+  TCI_LOG_LAST,
+  TCI_LOG_SETTLE,
+  TCI_CONFIG_LAST_ID,
+  TCI_CONFIG_SET_LAST_ID,
+  TCI_CONFIG_PUT,
+  TCI_CONFIG_REMOVE,
+  TCI_CONFIG_GET,
+  TCI_LOG_STATEMENTS
+};
 int tci_log_open(tc_storage *storage);
+/* After a COMMIT that failed in its fsync: it may have left whole frames in the WAL which this connection ignores, but which a recovery after kill -9 would take
+ * for committed. So "not stored" may be said only after another commit, this one, has overwritten them. Returns SQLite's rc. */
+int tci_log_overwrite(tc_storage *storage, const uint8_t stamp[TCI_BATCH_ID_BYTES]);
 int tci_log_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
 int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
+
+/* ---- config.c: documents of configuration, in the log's file. Writing: writer thread; reading: any ---- */
+#define TCI_CONFIG_STATEMENTS                                                                                                                          \
+  [TCI_CONFIG_LAST_ID] = "SELECT last_id FROM config_ids WHERE kind=?",                                                                                \
+  [TCI_CONFIG_SET_LAST_ID] = "INSERT OR REPLACE INTO config_ids(kind, last_id) VALUES(?, ?)",                                                          \
+  [TCI_CONFIG_PUT] = "INSERT OR REPLACE INTO config(kind, id, doc) VALUES(?, ?, ?)", [TCI_CONFIG_REMOVE] = "DELETE FROM config WHERE kind=? AND id=?", \
+  [TCI_CONFIG_GET] = "SELECT doc FROM config WHERE kind=? AND id=?"
+int tci_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc);
+int tci_config_remove(tc_storage *storage, uint32_t kind, int64_t id);
+int tci_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
+int tci_config_any(tc_storage *storage, int *any); /* is there any document? Before the first reader */
 
 /* ---- fingerprint.c ---- */
 /* SHA-256 of all of a record. */
@@ -239,5 +283,48 @@ int tci_snapshot_scan(tc_snapshot *snapshot, const tc_filter *filter, const tc_p
 int tci_snapshot_count(tc_snapshot *snapshot, const tc_filter *filter, int64_t *out);
 int tci_snapshot_fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg);
 int tci_snapshot_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int64_t *seq);
+
+/* ---- workfile.c: the work file at open, at close, and under check ---- */
+enum {
+  TCI_WORK_BEGIN = 0,
+  TCI_WORK_COMMIT,
+  TCI_WORK_STATE,
+  TCI_WORK_GET,
+  TCI_WORK_HEAD,
+  TCI_WORK_SET_HEAD,
+  TCI_WORK_UPDATE,
+  TCI_WORK_INSERT,
+  TCI_WORK_DELETE,
+  TCI_WORK_FIRST,
+  TCI_WORK_DUE,
+  TCI_WORK_FORGET,
+  TCI_WORK_OWES,
+  TCI_WORK_LOG,
+  TCI_WORK_COUNT,
+  TCI_WORK_OLDEST,
+  TCI_WORK_UNLOG,
+  TCI_WORK_UNCOUNT,
+  TCI_WORK_STATEMENTS
+};
+enum { TCI_DELIVERIES_BEGIN = 0, TCI_DELIVERIES_COMMIT, TCI_DELIVERIES_TOTAL, TCI_DELIVERIES_PAGE, TCI_DELIVERIES_GET, TCI_DELIVERIES_STATEMENTS };
+int tci_work_open(tc_storage *storage); /* needs the log open; sets aside what does not fit */
+void tci_work_close(tc_storage *storage, int failed);
+int tci_work_check(tc_storage *storage);
+/* tci_db_fail for the work file: remembers damage. */
+int tci_work_fail(tc_storage *storage, const tci_db *db, int rc, const char *doing);
+
+/* ---- work.c: what is owed. Work thread ---- */
+int tci_work_commit(tc_storage *storage, tc_work *work);
+int tci_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
+int tci_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
+int tci_work_next(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
+int tci_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
+
+/* ---- deliveries.c: the delivery log. Writing: work thread; reading: any ---- */
+/* Inside a transaction: appends the rows as id *last + 1 and so on (moved on), and counts them. Returns SQLite's rc. */
+int tci_deliveries_add(tci_db *work, const tc_delivery *rows, size_t n, int64_t *last);
+int tci_deliveries(tc_storage *storage, int64_t webhook_id, int64_t offset, size_t max, tc_delivery_fn fn, void *arg, int64_t *total);
+int tci_delivery_get(tc_storage *storage, int64_t webhook_id, int64_t id, tc_delivery_fn fn, void *arg);
+int tci_work_trim(tc_storage *storage, int64_t before_us, int64_t max_rows, int32_t *more);
 
 #endif

@@ -1,0 +1,108 @@
+/* webhook.h - webhooks: HTTP POSTs of events to other systems, at least once, signed, retried.
+ *
+ * A webhook is a cursor over the log like any other: an event is delivered after its commit, and what was not delivered when the process ended is delivered after the next start, with
+ * the same webhook-id. Delivery runs on a thread of the engine's own; no event and no other endpoint waits for a slow or dead one.
+ *
+ * What is sent: the event's JSON, the bytes that everybody else gets, with
+ *   X-TipCurrent-Event, X-TipCurrent-Signature (base64 of HMAC-SHA256 with the secret), X-TipCurrent-Delivery-Attempt (1, 2, ...): as the Java service;
+ *   webhook-id (the same for all attempts), webhook-timestamp, webhook-signature (v1): as Standard Webhooks (standardwebhooks.com).
+ * Only 200 to 299 is success; redirects are not followed. 410 disables the webhook.
+ */
+#ifndef TIPCURRENT_WEBHOOK_H
+#define TIPCURRENT_WEBHOOK_H
+
+#include "engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How webhooks behave, for tc_options.webhooks. Zero in a number: the default. Strings are copied by tc_open. */
+typedef struct tc_webhook_options {
+  size_t size;
+  const char *allow_receivers; /* CIDRs of non-public networks that receivers may be in, e.g. "127.0.0.0/8,::1/128"; NULL: none */
+  const char *retry_schedule;  /* pauses after a failed attempt, e.g. "10s,60s" (the default: three attempts); see docs/webhooks.md */
+  const char *secret_key;      /* 32 bytes as 64 hex digits or base64: secrets are encrypted at rest; NULL: they are kept as they are */
+  uint32_t max_in_flight;      /* requests at a time; 64 */
+  uint32_t max_per_endpoint;   /* of those, for one webhook; 8 */
+  uint32_t connect_timeout_ms; /* 5,000 */
+  uint32_t total_timeout_ms;   /* 10,000 */
+  uint32_t disable_after_s;    /* a webhook that has only failed for so long is disabled; 432,000 (five days) */
+  uint32_t log_days;           /* how long attempts are kept; 30 */
+  uint64_t log_rows;           /* and how many; 1,000,000 */
+  uint32_t flags;              /* TC_WEBHOOK_EPOCH_TIME */
+} tc_webhook_options;
+#define TC_WEBHOOK_OPTIONS_INIT \
+  { sizeof(tc_webhook_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+enum {
+  TC_WEBHOOK_EPOCH_TIME = 1u << 0 /* createdAt in bodies as decimal seconds, as the Java service really sent it, instead of the README's ISO text */
+};
+
+/* A webhook at one moment: immutable, shared by reference. */
+typedef struct tc_webhook tc_webhook;
+
+/* As JSON, compact: {"id","roomId","url","event","events","description","enabled","ordered","createdAt","updatedAt"}. The secret is in nothing that comes out. Borrowed. */
+TC_API const char *tc_webhook_json(const tc_webhook *webhook, size_t *len);
+TC_API int64_t tc_webhook_id(const tc_webhook *webhook);
+TC_API void tc_webhook_unref(tc_webhook *webhook); /* NULL is fine */
+
+enum {
+  TC_WEBHOOK_ORDERED = 1u << 0 /* strictly by seq within each room; a failure holds that room back until it succeeds or is given up, not others */
+};
+
+/* Strings NULL in tc_webhook_change: as it is. */
+typedef struct tc_webhook_new {
+  size_t size;
+  const char *room_id;     /* NULL: events of all rooms; 1 to 255 code points */
+  const char *url;         /* http or https, at most 2,048 code points; see docs/webhooks.md for where it may point */
+  const char *events;      /* names with commas: "tip.created", "reaction.created", "*"; at most 100 code points each, 16 of them */
+  const char *secret;      /* 1 to 255 code points; "whsec_<base64>" is also understood as Standard Webhooks has it */
+  const char *description; /* NULL: ""; at most 500 code points */
+  uint32_t flags;          /* TC_WEBHOOK_X */
+} tc_webhook_new;
+#define TC_WEBHOOK_NEW_INIT \
+  { sizeof(tc_webhook_new), 0, 0, 0, 0, 0, 0 }
+
+/* All of these: any thread but the engine's own; those that change something block for a durable commit. out (may be NULL where something is changed): the caller unrefs.
+ * Errors: TC_EINVAL (names the field), TC_ENOTFOUND, TC_ELIMIT (10,000 webhooks), TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
+TC_API int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webhook **out);
+TC_API int tc_webhook_get(tc_engine *engine, int64_t id, tc_webhook **out);
+/* Changes url, events, description, room_id (""; all rooms), secret, flags (with TC_WEBHOOK_SET_FLAGS). A new secret: the old one signs along for overlap_s (0: 86,400). What is pending follows
+ * the change at its next attempt. */
+typedef struct tc_webhook_change {
+  size_t size;
+  const char *room_id, *url, *events, *secret, *description;
+  uint32_t flags, set_flags; /* set_flags: the bits of flags that count */
+  uint32_t overlap_s;
+  int32_t enabled; /* 0: as it is, 1: enabled, -1: disabled. A disabled one gets nothing, and what it was owed is forgotten */
+} tc_webhook_change;
+#define TC_WEBHOOK_CHANGE_INIT \
+  { sizeof(tc_webhook_change), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+TC_API int tc_webhook_update(tc_engine *engine, int64_t id, const tc_webhook_change *change, tc_webhook **out);
+TC_API int tc_webhook_delete(tc_engine *engine, int64_t id);
+/* Calls fn for each that matches, by id; fn may keep it by tc_webhook_get. global 1: those of all rooms only; room_id: those of that room only; else all. */
+typedef void (*tc_webhook_fn)(const tc_webhook *webhook, void *userdata);
+TC_API int tc_webhook_list(tc_engine *engine, int32_t global, const char *room_id, tc_webhook_fn fn, void *userdata);
+
+/* Sends {"event":"test.event","message":"This is a test webhook delivery"} soon, once, also to a disabled one; its outcome is in the delivery log. */
+TC_API int tc_webhook_test(tc_engine *engine, int64_t id);
+/* Sends the event of a logged delivery again: a new attempt 1 with the same webhook-id. */
+TC_API int tc_webhook_resend(tc_engine *engine, int64_t id, int64_t delivery_id);
+/* Owes the webhook every matching event with from_seq <= seq <= to_seq again; *count (may be NULL): how many. At most 100,000 (TC_ELIMIT beyond; nothing is owed then). */
+TC_API int tc_webhook_replay(tc_engine *engine, int64_t id, int64_t from_seq, int64_t to_seq, int64_t *count);
+
+/* One attempt. Made by the library, borrowed for the call; grows at the end. */
+typedef struct tc_webhook_delivery {
+  size_t size;
+  int64_t id, webhook_id, seq, created_at_us, duration_ms;
+  int32_t attempt, status /* HTTP; 0: no answer */, success;
+  tc_text event, response, error; /* ptr NULL: none */
+} tc_webhook_delivery;
+typedef void (*tc_webhook_delivery_fn)(const tc_webhook_delivery *delivery, void *userdata);
+/* A page of a webhook's attempts, newest first; *total: how many there are. size 1 to 1,000, page * size at most 1,000,000. */
+TC_API int tc_webhook_deliveries(tc_engine *engine, int64_t id, int64_t page, int32_t size, tc_webhook_delivery_fn fn, void *userdata, int64_t *total);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,291 @@
+/* attempt.c - one parcel: what is posted, and what becomes of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/webhooks.h"
+#include "model/kind.h"
+#include "model/record.h"
+#include "webhook/sign.h"
+
+#define LINES_MAX (16u << 10)
+#define BODY_MAX (8u << 20)
+#define TEST_BODY "{\"event\":\"test.event\",\"message\":\"This is a test webhook delivery\"}"
+
+static const char *event_name(const tci_parcel *parcel) { return parcel->event ? tci_kind_of(parcel->event->record.kind)->created : "test.event"; }
+
+static tc_text span(const char *text) { return (tc_text){text, strlen(text)}; }
+
+static void link_unrecorded(tci_webhooks *w, tci_parcel *parcel) {
+  parcel->prev = w->last_unrecorded;
+  if (w->last_unrecorded) w->last_unrecorded->next = parcel;
+  else w->unrecorded = parcel;
+  w->last_unrecorded = parcel;
+}
+
+static void unlink_unrecorded(tci_webhooks *w, tci_parcel *parcel) {
+  if (parcel->recorded) return;
+  if (parcel->prev) parcel->prev->next = parcel->next;
+  else w->unrecorded = parcel->next;
+  if (parcel->next) parcel->next->prev = parcel->prev;
+  else w->last_unrecorded = parcel->prev;
+  parcel->prev = parcel->next = NULL;
+  parcel->recorded = 1;
+}
+
+tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event, int64_t seq, int32_t attempt, int64_t first_us, int recorded) {
+  tci_parcel *parcel = tci_zalloc(sizeof *parcel);
+  if (!parcel) return NULL;
+  parcel->target = target;
+  parcel->event = event ? tc_event_ref(event) : NULL;
+  parcel->seq = seq;
+  parcel->attempt = attempt;
+  parcel->first_us = first_us;
+  parcel->made_us = tci_engine_mono_us(w->engine);
+  parcel->recorded = recorded;
+  tci_buf_init(&parcel->lines, LINES_MAX);
+  tci_buf_init(&parcel->body, BODY_MAX);
+  if (!recorded) link_unrecorded(w, parcel); /* events come in order, so the list is by seq */
+  w->parcels++;
+  return parcel;
+}
+
+void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel) {
+  unlink_unrecorded(w, parcel);
+  tci_hook_unref(parcel->hook);
+  tc_event_unref(parcel->event);
+  tci_buf_free(&parcel->lines);
+  tci_buf_free(&parcel->body);
+  tci_free(parcel);
+  w->parcels--;
+}
+
+static int64_t lane_of(const tci_webhooks *w, const tci_parcel *parcel) {
+  if (!(parcel->target->hook->flags & TC_WEBHOOK_ORDERED) || !parcel->event) return -1;
+  return (int64_t)(tci_room_hash(w, tc_event_str(parcel->event, TC_FIELD_ROOM_ID)) >> 1);
+}
+
+int tci_parcel_owe(tci_webhooks *w, tci_parcel *parcel, int32_t attempt, int64_t due_us) {
+  tci_target *target = parcel->target;
+  tc_owed row = {
+    .webhook_id = target->hook->id, .seq = parcel->seq, .lane = lane_of(w, parcel), .due_us = due_us, .first_us = parcel->first_us, .attempt = attempt};
+  if (target->gone) { /* it is owed nothing any more */
+    unlink_unrecorded(w, parcel);
+    return TC_OK;
+  }
+  int rc = tci_ledger_owe(w, &row);
+  if (rc) return rc;
+  if (due_us < target->next_due_us) target->next_due_us = due_us;
+  tci_target_touch(w, target);
+  unlink_unrecorded(w, parcel);
+  return TC_OK;
+}
+
+/* {"...","createdAt":"2026-01-15T10:30:45.123Z"} with the time as decimal seconds: what the Java service really sent (contract.md 0.1). */
+static int put_epoch_body(tci_parcel *parcel) {
+  size_t len;
+  const char *json = tc_event_json(parcel->event, &len);
+  const size_t tail = sizeof "\"2026-01-15T10:30:45.123Z\"}" - 1; /* createdAt is the last member of every kind */
+  int64_t us = parcel->event->record.created_at_us;
+  (void)tci_buf_append(&parcel->body, json, len - tail);
+  (void)tci_buf_printf(&parcel->body, "%lld.%06lld000}", (long long)(us / 1000000), (long long)(us % 1000000));
+  return parcel->body.err;
+}
+
+static int set_body(tci_webhooks *w, tci_parcel *parcel) {
+  size_t len;
+  if (!parcel->event) {
+    parcel->send.body = span(TEST_BODY);
+  } else if (w->flags & TC_WEBHOOK_EPOCH_TIME) {
+    if (put_epoch_body(parcel)) return TC_ENOMEM;
+    parcel->send.body = (tc_text){parcel->body.data, parcel->body.len};
+  } else {
+    const char *json = tc_event_json(parcel->event, &len);
+    parcel->send.body = (tc_text){json, len};
+  }
+  return TC_OK;
+}
+
+/* The same for every attempt and every later sending of this event to this webhook, and never that of another event: a log that is begun anew has another time under the same seq. */
+static void put_id(const tci_parcel *parcel, char *out, size_t size) {
+  long long hook = (long long)parcel->hook->id;
+  if (parcel->event) (void)snprintf(out, size, "msg_%lld_%lld_%lld", (long long)parcel->event->record.created_at_us, (long long)parcel->seq, hook);
+  else (void)snprintf(out, size, "test_%lld_%lld", (long long)parcel->first_us, hook);
+}
+
+static int put_signatures(tci_webhooks *w, tci_parcel *parcel, const char *id, int64_t now_us) {
+  const tci_hook *hook = parcel->hook;
+  tc_text secret = span(hook->secret), body = parcel->send.body;
+  char signature[TCI_SIGNATURE_SIZE];
+  tci_buf *lines = &parcel->lines;
+  int rc = tci_sign_body(secret, body, signature);
+  if (rc) return rc;
+  (void)tci_buf_printf(lines, "X-TipCurrent-Signature: %s", signature);
+  (void)tci_buf_append(lines, "", 1);
+  (void)tci_buf_puts(lines, "webhook-signature: ");
+  rc = tci_sign_standard(secret, id, now_us / 1000000, body, lines);
+  if (!rc && hook->before && now_us < hook->before_until_us) {
+    (void)tci_buf_puts(lines, " ");
+    rc = tci_sign_standard(span(hook->before), id, now_us / 1000000, body, lines);
+  }
+  (void)tci_buf_append(lines, "", 1);
+  (void)w;
+  return rc ? rc : lines->err;
+}
+
+static int set_headers(tci_webhooks *w, tci_parcel *parcel) {
+  int64_t now_us = tci_webhooks_now_us(w);
+  char id[96];
+  tci_buf *lines = &parcel->lines;
+  size_t n = 0;
+  put_id(parcel, id, sizeof id);
+  (void)tci_buf_puts(lines, "Content-Type: application/json");
+  (void)tci_buf_append(lines, "", 1);
+  (void)tci_buf_printf(lines, "X-TipCurrent-Event: %s", event_name(parcel));
+  (void)tci_buf_append(lines, "", 1);
+  (void)tci_buf_printf(lines, "X-TipCurrent-Delivery-Attempt: %d", parcel->attempt);
+  (void)tci_buf_append(lines, "", 1);
+  (void)tci_buf_printf(lines, "webhook-id: %s", id);
+  (void)tci_buf_append(lines, "", 1);
+  (void)tci_buf_printf(lines, "webhook-timestamp: %lld", (long long)(now_us / 1000000));
+  (void)tci_buf_append(lines, "", 1);
+  (void)tci_buf_printf(lines, "User-Agent: tipcurrent/%s", TC_VERSION);
+  (void)tci_buf_append(lines, "", 1);
+  int rc = put_signatures(w, parcel, id, now_us);
+  if (rc) return rc;
+  for (size_t at = 0; at < lines->len; at += strlen(lines->data + at) + 1) parcel->headers[n++] = lines->data + at;
+  parcel->headers[n] = NULL;
+  return TC_OK;
+}
+
+int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
+  tci_target *target = parcel->target;
+  tci_buf_clear(&parcel->lines);
+  tci_buf_clear(&parcel->body);
+  tci_hook_unref(parcel->hook);
+  parcel->hook = tci_hook_ref(target->hook);
+  int rc = set_body(w, parcel);
+  if (!rc) rc = set_headers(w, parcel);
+  if (rc) return rc;
+  parcel->send.url = parcel->hook->url;
+  parcel->send.headers = parcel->headers;
+  parcel->send.connect_ms = w->connect_ms;
+  parcel->send.total_ms = w->total_ms;
+  parcel->send.owner = parcel;
+  parcel->began_us = tci_webhooks_now_us(w);
+  rc = w->transport->ops->begin(w->transport, &parcel->send);
+  if (rc) return rc;
+  parcel->prev_sending = NULL;
+  parcel->next_sending = target->sending;
+  if (target->sending) target->sending->prev_sending = parcel;
+  target->sending = parcel;
+  target->in_flight++;
+  w->in_flight++;
+  return TC_OK;
+}
+
+typedef struct disabling {
+  int64_t failing_since_us, now_us;
+  int disable;
+} disabling;
+
+static int edit_health(tci_hook_parts *parts, void *arg) {
+  const disabling *d = arg;
+  parts->failing_since_us = d->failing_since_us;
+  if (!d->disable) return TC_OK;
+  parts->enabled = 0;
+  if (d->now_us > parts->updated_at_us) parts->updated_at_us = d->now_us;
+  return TC_OK;
+}
+
+/* The event comes before the change, under a key that the webhook's last change makes: after a kill in between the next failure finds it said, and says it no second time. */
+static int say_disabled(tci_webhooks *w, const tci_hook *hook, const char *why) {
+  char id[24], key[96];
+  tc_record record = {.kind = TC_KIND_WEBHOOK_DISABLED};
+  (void)snprintf(id, sizeof id, "%lld", (long long)hook->id);
+  (void)snprintf(key, sizeof key, "webhook/%s/disabled/%lld", id, (long long)hook->updated_at_us);
+  record.text[TC_COL_USER] = span(id);
+  if (hook->room) record.text[TC_COL_ROOM] = span(hook->room);
+  record.text[TC_COL_BODY] = span(why);
+  record.text[TC_COL_KEY] = span(key);
+  int rc = tci_record_validate(&record);
+  return rc ? rc : tci_create(w->engine, &record, NULL, NULL);
+}
+
+/* Best effort: what cannot be written now is found again at the next failure. */
+static void note_health(tci_webhooks *w, tci_target *target, int disable, const char *why) {
+  disabling d = {target->failing_since_us, tci_webhooks_now_us(w), disable};
+  tci_hook *hook = NULL;
+  int64_t id = target->hook->id;
+  if (target->gone) return;
+  if ((disable && say_disabled(w, target->hook, why)) || tci_hooks_edit(w, id, edit_health, &d, 0, &hook)) {
+    tci_engine_log(w->engine, TC_LOG_WARN, "webhook %lld: its state cannot be written: %s", (long long)id, tci_fail_detail());
+    return;
+  }
+  if (disable) tci_engine_log(w->engine, TC_LOG_WARN, "webhook %lld is disabled: %s", (long long)id, why);
+  tci_hook_unref(hook);
+}
+
+#define NOTE_FAILING_AFTER_US 60000000 /* a receiver that fails now and then costs no write of the configuration */
+
+static void judge_health(tci_webhooks *w, tci_target *target, const tci_sent *sent, int success) {
+  int64_t now_us = tci_webhooks_now_us(w);
+  if (success) {
+    target->success_us = tci_engine_mono_us(w->engine);
+    target->failing_since_us = 0;
+    if (target->hook->failing_since_us) note_health(w, target, 0, "");
+    return;
+  }
+  if (!target->failing_since_us) target->failing_since_us = now_us;
+  int64_t failing_us = now_us - target->failing_since_us;
+  if (sent->status == 410) note_health(w, target, 1, "its receiver answered 410 Gone");
+  else if (failing_us >= w->disable_after_us) note_health(w, target, 1, "it has only failed for too long");
+  else if (failing_us >= NOTE_FAILING_AFTER_US && !target->hook->failing_since_us) note_health(w, target, 0, "");
+}
+
+static void write_log(tci_webhooks *w, const tci_parcel *parcel, const tci_sent *sent, int success) {
+  tc_delivery row = {.webhook_id = parcel->target->hook->id,
+                     .seq = parcel->seq,
+                     .created_at_us = tci_webhooks_now_us(w),
+                     .duration_us = sent->duration_us > 0 ? sent->duration_us : 1,
+                     .attempt = parcel->attempt,
+                     .status = sent->status,
+                     .success = success,
+                     .event = span(event_name(parcel)),
+                     .response = sent->status ? sent->response : (tc_text){NULL, 0},
+                     .error = sent->error ? span(sent->error) : (tc_text){NULL, 0}};
+  if (sent->status && !row.response.ptr) row.response = span("");
+  if (tci_ledger_log(w, &row))
+    tci_engine_log(w->engine, TC_LOG_ERROR, "out of memory: an attempt of webhook %lld is missing in its log", (long long)row.webhook_id);
+}
+
+/* What a failed attempt leaves: another one later, or nothing. */
+static int retry(tci_webhooks *w, tci_parcel *parcel, const tci_sent *sent) {
+  uint64_t chance = 0;
+  if (!parcel->event || parcel->target->gone) return 0;
+  (void)w->engine->random.fill(w->engine->random.userdata, &chance, sizeof chance); /* without randomness the pause is the same for all, no more */
+  int64_t pause_us = sent->status == 410 ? -1 : tci_retry_pause_us(&w->schedule, parcel->attempt, chance, sent->retry_after_us);
+  return pause_us >= 0 && !tci_parcel_owe(w, parcel, parcel->attempt + 1, tci_webhooks_now_us(w) + pause_us);
+}
+
+void tci_parcel_landed(void *webhooks, tci_send *send, const tci_sent *sent) {
+  tci_webhooks *w = webhooks;
+  tci_parcel *parcel = send->owner;
+  tci_target *target = parcel->target;
+  int success = sent->status >= 200 && sent->status <= 299 && !sent->error;
+  if (parcel->prev_sending) parcel->prev_sending->next_sending = parcel->next_sending;
+  else target->sending = parcel->next_sending;
+  if (parcel->next_sending) parcel->next_sending->prev_sending = parcel->prev_sending;
+  target->in_flight--;
+  w->in_flight--;
+  write_log(w, parcel, sent, success);
+  if (success || !retry(w, parcel, sent)) {
+    if (parcel->event && (parcel->recorded || parcel->seq <= w->horizon_seq))
+      (void)tci_ledger_settle(w, target->hook->id, parcel->seq); /* without memory it is delivered once more */
+  }
+  if (parcel->event) judge_health(w, target, sent, success);
+  /* Its lane is free, or its row: what comes next may have been due for long. */
+  if (parcel->recorded && parcel->event && target->next_due_us != INT64_MAX && !target->gone) target->next_due_us = tci_webhooks_now_us(w);
+  parcel->next_waiting = w->landed;
+  w->landed = parcel; /* the transport may still look at send */
+}

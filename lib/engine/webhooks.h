@@ -1,0 +1,160 @@
+/* webhooks.h - the webhook dispatcher: a cursor over the log that posts.
+ *
+ * Design notes
+ *  - REGISTRY (hooks.c): what is configured, in memory, a reference each; changed by its callers through the writer, read by everybody under one mutex.
+ *  - DISPATCHER (dispatch.c), one thread: takes events behind its cursor, makes a parcel for each webhook that wants one, and gives parcels to the transport. A target is one webhook with
+ *    what is under way for it; it has its own bounds, so none waits for another.
+ *  - LEDGER (ledger.c): what is to be written to the work store, in batches: the cursor, what is owed, what is settled, the log of attempts. The cursor never passes a parcel that is neither
+ *    delivered nor owed; a parcel that takes long becomes owed, so that a hanging receiver does not hold the cursor (and with it the repetitions after a kill).
+ *  - What does not fit into memory is owed at once, and comes back when its target has room. Ordered webhooks always go through what is owed, which knows their lanes.
+ *  - After a kill everything behind the cursor is delivered again, with the same webhook-id. At tc_close what is under way is owed.
+ */
+#ifndef TCI_ENGINE_WEBHOOKS_H
+#define TCI_ENGINE_WEBHOOKS_H
+
+#include "engine/engine.h"
+#include "webhook/hook.h"
+#include "webhook/retry.h"
+#include "webhook/transport.h"
+
+#define TCI_HOOKS_MAX 10000
+#define TCI_PARCELS_MAX 16384       /* in memory, of all targets */
+#define TCI_PARCELS_PER_TARGET 8192 /* waiting in memory */
+#define TCI_REPLAY_MAX 100000
+#define TCI_RECORD_AFTER_US 1000000 /* a parcel that is not delivered by then becomes owed */
+#define TCI_LEDGER_ROWS 512         /* a commit at the latest */
+#define TCI_LEDGER_US 100000
+
+typedef struct tci_target tci_target;
+typedef struct tci_parcel tci_parcel;
+
+/* One delivery under way in memory. */
+struct tci_parcel {
+  tci_parcel *prev, *next; /* of those that are not recorded, by seq; or of none */
+  tci_parcel *next_waiting;
+  tci_parcel *prev_sending, *next_sending;
+  tci_target *target;
+  tci_hook *hook;  /* as it was when the attempt began */
+  tc_event *event; /* NULL: a test */
+  int64_t seq, first_us, made_us, began_us;
+  int32_t attempt;
+  int recorded; /* an owed row stands for it */
+  tci_send send;
+  tci_buf lines, body; /* the headers' texts, NUL-terminated each; a body that is not the event's own */
+  const char *headers[16];
+};
+
+struct tci_target {
+  tci_hook *hook;
+  uint64_t room_hash;       /* 0: all rooms */
+  tci_parcel *first, *last; /* waiting */
+  tci_parcel *sending;
+  uint32_t waiting, in_flight;
+  int64_t next_due_us; /* when to look for what is owed; INT64_MAX: nothing is */
+  int64_t success_us;  /* the last one, monotonic */
+  int64_t failing_since_us;
+  int gone;      /* deleted or disabled: nothing new, and what is owed is forgotten */
+  int forgotten; /* what it was owed is gone too */
+  tci_target *next_active;
+  int active; /* in the list of those that the turn looks at */
+};
+
+/* What other threads ask of the dispatcher. */
+typedef struct tci_errand {
+  struct tci_errand *next;
+  int64_t webhook_id;
+  int test;
+  size_t count, done;
+  int64_t seqs[]; /* to be owed */
+} tci_errand;
+
+typedef struct tci_ledger {
+  tc_owed *owed, *settled;
+  tc_delivery *log;
+  size_t owed_n, owed_cap, settled_n, settled_cap, log_n, log_cap;
+  tci_buf text;           /* of the log rows, which hold offsets + 1 until the commit */
+  int64_t dirty_since_us; /* 0: clean */
+  int64_t written_cursor;
+} tci_ledger;
+
+typedef struct tci_webhooks {
+  tc_engine *engine;
+  tci_policy policy;
+  tci_schedule schedule;
+  uint8_t seal_key[32];
+  int sealed;
+  uint32_t max_in_flight, max_per_endpoint, connect_ms, total_ms, flags;
+  int64_t disable_after_us, log_age_us, log_rows;
+
+  pthread_mutex_t mutex; /* the registry and the errands */
+  int mutex_made;
+  tci_hook **hooks; /* by id */
+  size_t hook_count, hook_cap;
+  _Atomic uint64_t version; /* written under mutex */
+  tci_errand *errands, **last_errand;
+
+  tci_transport *transport;
+  tci_thread thread;
+  atomic_int stop, armed;
+
+  /* The dispatcher's own. */
+  struct tc_sub *sub;
+  tci_target **targets; /* by room_hash, then id */
+  size_t target_count, gone_count;
+  tci_target *active;
+  uint64_t seen_version;
+  tci_parcel *unrecorded, *last_unrecorded;
+  tci_parcel *landed; /* the transport has done with them */
+  size_t parcels, in_flight;
+  int64_t horizon_seq;  /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
+  int64_t pulled_seq;   /* every event up to it has become parcels or owed rows */
+  tc_event *held;       /* the next event, when there was no memory for its parcels */
+  struct due_rows *due; /* dispatch.c's working memory */
+  tci_ledger ledger;
+  int64_t trim_us;
+} tci_webhooks;
+
+/* webhooks.c: life. options NULL: the defaults. */
+int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options);
+int tci_webhooks_start(tci_webhooks *webhooks);
+void tci_webhooks_stop(tci_webhooks *webhooks); /* joins the thread; takes NULL */
+void tci_webhooks_free(tci_webhooks *webhooks); /* takes NULL */
+void tci_webhooks_wake(tc_engine *engine);      /* writer: there may be something new */
+
+/* hooks.c: the registry. */
+int tci_hooks_load(tci_webhooks *webhooks);
+int tci_hooks_get(tci_webhooks *webhooks, int64_t id, tci_hook **out);
+int tci_hooks_create(tci_webhooks *webhooks, tci_hook_parts *parts, tci_hook **out);
+/* Calls edit on a copy of the webhook's parts under the writer, checks them when checked, and keeps the result. */
+int tci_hooks_edit(tci_webhooks *webhooks, int64_t id, int (*edit)(tci_hook_parts *parts, void *arg), void *arg, int checked, tci_hook **out);
+int tci_hooks_remove(tci_webhooks *webhooks, int64_t id);
+/* A reference to each, by id; tci_free the array after the unrefs. */
+int tci_hooks_all(tci_webhooks *webhooks, tci_hook ***out, size_t *count, uint64_t *version);
+int tci_hooks_errand(tci_webhooks *webhooks, int64_t id, int test, const int64_t *seqs, size_t count);
+
+/* dispatch.c, targets.c, attempt.c, ledger.c */
+void *tci_webhooks_main(void *webhooks);
+int tci_targets_refresh(tci_webhooks *w); /* follows the registry */
+void tci_targets_free(tci_webhooks *w);
+void tci_target_touch(tci_webhooks *w, tci_target *target); /* something waits for it, is owed to it, or it is gone */
+tci_target *tci_target_find(tci_webhooks *w, int64_t id);   /* one that is not gone */
+/* The first target that a room's events concern in targets, and behind the last. */
+void tci_targets_of(const tci_webhooks *w, const char *room, size_t *from, size_t *to);
+uint64_t tci_room_hash(const tci_webhooks *w, const char *room);
+
+tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event, int64_t seq, int32_t attempt, int64_t first_us, int recorded);
+void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel);
+int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel); /* TC_OK: under way */
+void tci_parcel_landed(void *webhooks, tci_send *send, const tci_sent *sent);
+/* What a parcel still owes, due at due_us. */
+int tci_parcel_owe(tci_webhooks *w, tci_parcel *parcel, int32_t attempt, int64_t due_us);
+
+int tci_ledger_owe(tci_webhooks *w, const tc_owed *row);
+int tci_ledger_settle(tci_webhooks *w, int64_t webhook_id, int64_t seq);
+int tci_ledger_log(tci_webhooks *w, const tc_delivery *row);
+int tci_ledger_is_full(const tci_webhooks *w);
+int tci_ledger_commit(tci_webhooks *w); /* what it holds, and the cursor */
+void tci_ledger_free(tci_ledger *ledger);
+int64_t tci_webhooks_now_us(const tci_webhooks *w);
+
+#endif

@@ -1,0 +1,418 @@
+/* The engine's own transport: one multi handle, a pool of easy handles.
+ *
+ * Design notes
+ *  - Addresses are judged in open_socket, which curl calls with the very address that it connects to. A connection that is used again was judged when it was made, by the same policy.
+ *  - Signals. CURLOPT_NOSIGNAL keeps curl from SIGALRM, but also from ignoring SIGPIPE, which it could do only for the whole process; whether a TLS library writes with write(2) is up
+ *    to the version (with OpenSSL curl sends by itself since 7.88). So every call that may write or start a thread is made with all signals blocked, and a SIGPIPE that came of it is
+ *    taken away before the mask is put back. curl's resolver threads inherit the mask: the host's handlers never run on them.
+ *  - curl waits for a resolver's thread when a transfer ends before the name is known, and getaddrinfo can take half a minute: one dead name server would hold all deliveries.
+ *    CURLOPT_QUICK_EXIT lets go of such a thread instead; it ends by itself, and frees what it has. It outlives the transport in the worst case, as the library must not be unloaded.
+ *  - Transfers beyond max_per_host wait inside curl, which does not look at their time meanwhile; sweep does.
+ */
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/sys.h"
+#include "retry.h"
+#include "text.h"
+#include "tipcurrent/error.h"
+#include "transport.h"
+
+#define HEADERS_MAX 24
+#define KEEP_BYTES TCI_TEXT_SIZE(TCI_RESPONSE_KEEP_POINTS)
+#define ERROR_POINTS 200
+#define SWEEP_MS 250
+#define LATE_US INT64_C(500000) /* curl ends its own transfers before that */
+
+typedef struct transfer {
+  struct transfer *next, *prev; /* of active; idle uses next */
+  struct curl *curl;
+  CURL *easy;
+  tci_send *send;
+  struct curl_slist headers[HEADERS_MAX + 1];
+  char keep[KEEP_BYTES];
+  size_t kept, read, header_read; /* bytes; read is of the body */
+  int64_t began_us, retry_after_us;
+  const char *why; /* static: refused before anything was sent */
+  int refused;     /* an address was not allowed */
+  char detail[CURL_ERROR_SIZE];
+} transfer;
+
+typedef struct curl {
+  tci_transport base;
+  const tci_policy *policy;
+  CURLM *multi;
+  transfer *active, *idle;
+  uint32_t max, count; /* count: of active */
+  uint32_t unsent;     /* of active: those with why, which curl does not know */
+  int64_t sweep_us;
+} curl;
+
+typedef struct shelter {
+  sigset_t before;
+} shelter;
+
+static void take_shelter(shelter *out) {
+  sigset_t all;
+  sigfillset(&all);
+  (void)pthread_sigmask(SIG_BLOCK, &all, &out->before);
+}
+
+static void leave_shelter(const shelter *from) {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  /* A caller that had SIGPIPE blocked may have one of its own waiting, and is safe from ours. */
+  if (!sigismember(&from->before, SIGPIPE)) {
+    while (sigtimedwait(&pipe, NULL, &(struct timespec){0, 0}) == SIGPIPE) continue;
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &from->before, NULL);
+}
+
+static curl_socket_t open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address) {
+  transfer *of = userdata;
+  if (purpose != CURLSOCKTYPE_IPCXN || !tci_policy_address(of->curl->policy, &address->addr)) {
+    of->refused = 1;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *userdata) {
+  transfer *of = userdata;
+  size_t len = size * count, room = KEEP_BYTES - of->kept;
+  memcpy(of->keep + of->kept, bytes, len < room ? len : room);
+  of->kept += len < room ? len : room;
+  of->read += len;
+  return of->read <= TCI_RESPONSE_READ_MAX ? len : len + 1; /* any other number ends the transfer */
+}
+
+static size_t take_header(char *bytes, size_t size, size_t count, void *userdata) {
+  static const char name[] = "Retry-After:";
+  transfer *of = userdata;
+  size_t len = size * count, name_len = sizeof name - 1;
+  of->header_read += len;
+  if (of->header_read > TCI_RESPONSE_READ_MAX) return len + 1;
+  if (len >= 5 && !memcmp(bytes, "HTTP/", 5)) of->retry_after_us = 0; /* what an interim answer said */
+  if (len > name_len && !strncasecmp(bytes, name, name_len)) {
+    tc_text value = {bytes + name_len, len - name_len};
+    while (value.len && (value.ptr[value.len - 1] == '\r' || value.ptr[value.len - 1] == '\n')) value.len--;
+    of->retry_after_us = tci_retry_after_us(value, tci_sys_wall_us(NULL));
+  }
+  return len;
+}
+
+/* What every handle has for its whole life. */
+static int set_constants(transfer *of) {
+  static const struct {
+    CURLoption option;
+    long value;
+  } numbers[] = {
+    {CURLOPT_NOSIGNAL, 1},
+    {CURLOPT_QUICK_EXIT, 1},
+    {CURLOPT_NOPROGRESS, 1},
+    {CURLOPT_FOLLOWLOCATION, 0},
+    {CURLOPT_DISALLOW_USERNAME_IN_URL, 1},
+    {CURLOPT_NETRC, CURL_NETRC_IGNORED},
+    {CURLOPT_SSL_VERIFYPEER, 1},
+    {CURLOPT_SSL_VERIFYHOST, 2},
+    {CURLOPT_HTTP09_ALLOWED, 0},
+    {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS},
+    {CURLOPT_POST, 1},
+  };
+  CURLcode rc = CURLE_OK;
+  for (size_t i = 0; !rc && i < sizeof numbers / sizeof numbers[0]; i++) rc = curl_easy_setopt(of->easy, numbers[i].option, numbers[i].value);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_PROXY, ""); /* not even what the environment says: the address of a proxy is not the receiver's */
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_PRIVATE, of);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_ERRORBUFFER, of->detail);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_OPENSOCKETDATA, of);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_WRITEFUNCTION, take_body);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_WRITEDATA, of);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_HEADERFUNCTION, take_header);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_HEADERDATA, of);
+  return rc ? TC_ENOMEM : TC_OK;
+}
+
+static void free_transfer(transfer *of) {
+  curl_easy_cleanup(of->easy); /* takes NULL */
+  tci_free(of);
+}
+
+static transfer *take_transfer(curl *self) {
+  transfer *of = self->idle;
+  if (of) {
+    self->idle = of->next;
+    return of;
+  }
+  of = tci_zalloc(sizeof *of);
+  if (!of) return NULL;
+  of->curl = self;
+  of->easy = curl_easy_init();
+  if (!of->easy || set_constants(of)) {
+    free_transfer(of);
+    return NULL;
+  }
+  return of;
+}
+
+/* The nodes are ours and point to the caller's text: curl reads lists that were set, it neither copies nor frees them. */
+static int set_headers(transfer *of, const char *const *headers) {
+  static char no_expect[] = "Expect:"; /* or a body of more than a megabyte waits a second for receivers that know no 100 */
+  size_t count = 0;
+  of->headers[0] = (struct curl_slist){no_expect, NULL};
+  for (; headers && headers[count]; count++) {
+    if (count == HEADERS_MAX) return TC_ELIMIT;
+    of->headers[count].next = &of->headers[count + 1];
+    of->headers[count + 1] = (struct curl_slist){(char *)headers[count], NULL};
+  }
+  return curl_easy_setopt(of->easy, CURLOPT_HTTPHEADER, of->headers) ? TC_ENOMEM : TC_OK;
+}
+
+static int prepare(transfer *of, tci_send *send) {
+  of->send = send;
+  of->kept = of->read = of->header_read = 0;
+  of->retry_after_us = 0;
+  of->refused = 0;
+  of->why = NULL;
+  of->detail[0] = '\0';
+  of->began_us = tci_sys_monotonic_us(NULL);
+  tci_url url;
+  /* Again at each attempt: the configuration may have changed since the URL was registered. */
+  if (tci_policy_url(of->curl->policy, (tc_text){send->url, strlen(send->url)}, &url, &of->why)) return TC_OK;
+  CURLcode rc = curl_easy_setopt(of->easy, CURLOPT_URL, send->url);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)send->body.len);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_POSTFIELDS, send->body.ptr ? send->body.ptr : "");
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)send->connect_ms);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_TIMEOUT_MS, (long)send->total_ms);
+  return rc ? TC_ENOMEM : set_headers(of, send->headers);
+}
+
+static void link_active(curl *self, transfer *of) {
+  of->prev = NULL;
+  of->next = self->active;
+  if (of->next) of->next->prev = of;
+  self->active = of;
+  self->count++;
+  self->unsent += of->why != NULL;
+}
+
+/* Away from curl and the caller, back to the pool. */
+static void retire(curl *self, transfer *of) {
+  if (!of->why) (void)curl_multi_remove_handle(self->multi, of->easy); /* it is in this multi and no callback runs: nothing can fail */
+  *(of->prev ? &of->prev->next : &self->active) = of->next;
+  if (of->next) of->next->prev = of->prev;
+  self->count--;
+  self->unsent -= of->why != NULL;
+  of->send = NULL;
+  of->next = self->idle;
+  self->idle = of;
+}
+
+static int begin(tci_transport *transport, tci_send *send) {
+  curl *self = (curl *)transport;
+  if (self->count >= self->max) return TC_EBUSY;
+  shelter from;
+  take_shelter(&from);
+  int err = TC_ENOMEM;
+  transfer *of = take_transfer(self);
+  if (of) {
+    err = prepare(of, send);
+    if (!err && !of->why && curl_multi_add_handle(self->multi, of->easy)) err = TC_ENOMEM;
+    if (!err) {
+      link_active(self, of);
+    } else {
+      of->next = self->idle;
+      self->idle = of;
+    }
+  }
+  leave_shelter(&from);
+  return err;
+}
+
+static void give_up(tci_transport *transport, tci_send *send) {
+  curl *self = (curl *)transport;
+  transfer *of = self->active;
+  while (of && of->send != send) of = of->next;
+  if (!of) return;
+  shelter from;
+  take_shelter(&from);
+  retire(self, of);
+  leave_shelter(&from);
+}
+
+static int peer_is_public(const transfer *of) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } peer = {.v6 = {.sin6_family = AF_INET6}};
+  char *text = NULL;
+  if (curl_easy_getinfo(of->easy, CURLINFO_PRIMARY_IP, &text) || !text) return 0;
+  if (inet_pton(AF_INET6, text, &peer.v6.sin6_addr) != 1) {
+    peer.v4 = (struct sockaddr_in){.sin_family = AF_INET};
+    if (inet_pton(AF_INET, text, &peer.v4.sin_addr) != 1) return 0;
+  }
+  return tci_address_is_public(&peer.any);
+}
+
+/* The words for the log: our own where the cause is clear, curl's otherwise. */
+static const char *describe(const transfer *of, CURLcode rc) {
+  curl_off_t connect_us = 0;
+  (void)curl_easy_getinfo(of->easy, CURLINFO_CONNECT_TIME_T, &connect_us); /* stays 0 when it fails */
+  /* Of several addresses another may have been allowed: what became of that one is told only if it answered the connect. */
+  if (of->refused && !connect_us && rc != CURLE_OUT_OF_MEMORY) return "url: the address is not allowed";
+  switch (rc) {
+  case CURLE_OPERATION_TIMEDOUT: return connect_us ? "the answer did not come in time" : "the connection was not made in time";
+  case CURLE_COULDNT_RESOLVE_HOST: return "the host name does not resolve";
+  case CURLE_GOT_NOTHING: return "the connection was closed without an answer";
+  case CURLE_PARTIAL_FILE: return "the answer broke off";
+  case CURLE_WRITE_ERROR: return "the header of the answer is too long";
+  default: return of->detail[0] ? of->detail : curl_easy_strerror(rc);
+  }
+}
+
+static size_t one_line(const char *from, char *out) {
+  size_t len = tci_text_of(from, strlen(from), ERROR_POINTS, out);
+  for (size_t i = 0; i < len; i++) {
+    if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f) out[i] = ' ';
+  }
+  out[len] = '\0';
+  return len;
+}
+
+/* Everything is copied and the transfer is back in the pool before the caller hears of it: it may begin the next one at once. */
+static void finish(curl *self, transfer *of, CURLcode rc) {
+  char response[KEEP_BYTES], error[TCI_TEXT_SIZE(ERROR_POINTS) + 1];
+  tci_sent sent = {.response = {response, 0}, .retry_after_us = of->retry_after_us, .duration_us = tci_sys_monotonic_us(NULL) - of->began_us};
+  tci_send *send = of->send;
+  long status = 0;
+  if (!of->why) (void)curl_easy_getinfo(of->easy, CURLINFO_RESPONSE_CODE, &status); /* 0 when it fails */
+  sent.status = rc && status < 200 ? 0 : (int)status;                               /* an interim answer is none */
+  if (of->why) {
+    sent.error = of->why;
+  } else if (rc && !(rc == CURLE_WRITE_ERROR && of->read > TCI_RESPONSE_READ_MAX)) {
+    (void)one_line(describe(of, rc), error);
+    sent.error = error;
+  }
+  if (sent.status && peer_is_public(of)) sent.response.len = tci_text_of(of->keep, of->kept, TCI_RESPONSE_KEEP_POINTS, response);
+  retire(self, of);
+  self->base.done(self->base.userdata, send, &sent);
+}
+
+static int finish_done(curl *self) {
+  int finished = 0, left;
+  for (CURLMsg *message; (message = curl_multi_info_read(self->multi, &left));) {
+    if (message->msg != CURLMSG_DONE) continue;
+    CURLcode rc = message->data.result; /* the message dies with the handle's removal */
+    transfer *of;
+    (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&of); /* set for each handle, cannot fail */
+    finish(self, of, rc);
+    finished++;
+  }
+  return finished;
+}
+
+/* One at a time and from the start again: done may begin and abort any. */
+static int finish_first(curl *self, int (*is_due)(const transfer *, int64_t), int64_t now_us, CURLcode rc) {
+  for (transfer *of = self->active; of; of = of->next) {
+    if (!is_due(of, now_us)) continue;
+    finish(self, of, rc);
+    return 1;
+  }
+  return 0;
+}
+
+static int is_unsent(const transfer *of, int64_t now_us) { return of->why && of->began_us <= now_us; }
+static int is_late(const transfer *of, int64_t now_us) { return now_us - of->began_us > (int64_t)of->send->total_ms * 1000 + LATE_US; }
+
+static int sweep(curl *self) {
+  int64_t now_us = tci_sys_monotonic_us(NULL);
+  int finished = 0;
+  while (self->unsent && finish_first(self, is_unsent, now_us, CURLE_OK)) finished++;
+  if (now_us >= self->sweep_us) {
+    while (finish_first(self, is_late, now_us, CURLE_OPERATION_TIMEDOUT)) finished++;
+    self->sweep_us = now_us + INT64_C(1000) * SWEEP_MS;
+  }
+  return finished;
+}
+
+/* *finished: how many were. */
+static int move(curl *self, int *finished) {
+  shelter from;
+  int running;
+  take_shelter(&from);
+  CURLMcode rc = curl_multi_perform(self->multi, &running);
+  *finished = finish_done(self) + sweep(self);
+  leave_shelter(&from);
+  return !rc ? TC_OK : rc == CURLM_OUT_OF_MEMORY ? TC_ENOMEM : TC_EUNKNOWN;
+}
+
+static int poll_curl(tci_transport *transport, int timeout_ms) {
+  curl *self = (curl *)transport;
+  int finished;
+  int err = move(self, &finished);
+  if (err || finished || !timeout_ms) return err;
+  if (timeout_ms < 0) timeout_ms = 60000;
+  if (self->count && timeout_ms > SWEEP_MS) timeout_ms = SWEEP_MS;
+  /* Not sheltered: it only waits, and a host that runs the engine in its own thread wants its signals. */
+  CURLMcode rc = curl_multi_poll(self->multi, NULL, 0, timeout_ms, NULL);
+  if (rc) return rc == CURLM_OUT_OF_MEMORY ? TC_ENOMEM : TC_EUNKNOWN;
+  return move(self, &finished);
+}
+
+static void wake(tci_transport *transport) { (void)curl_multi_wakeup(((curl *)transport)->multi); } /* fails when it is full: then it rings already */
+
+static void close_curl(tci_transport *transport) {
+  if (!transport) return;
+  curl *self = (curl *)transport;
+  shelter from;
+  take_shelter(&from);
+  while (self->active) retire(self, self->active);
+  for (transfer *of = self->idle, *next; of; of = next) {
+    next = of->next;
+    free_transfer(of);
+  }
+  (void)curl_multi_cleanup(self->multi); /* nothing in it, nothing running */
+  curl_global_cleanup();
+  leave_shelter(&from);
+  tci_free(self);
+}
+
+static const tci_transport_ops ops = {.begin = begin, .abort = give_up, .poll = poll_curl, .wake = wake, .close = close_curl};
+
+static int set_limits(CURLM *multi, uint32_t max_connections, uint32_t max_per_host) {
+  CURLMcode rc = curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)max_per_host);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)max_connections); /* idle ones, too */
+  return rc ? TC_ENOMEM : TC_OK;
+}
+
+int tci_curl_open(tci_transport **out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host,
+                  void (*done)(void *, tci_send *, const tci_sent *), void *userdata) {
+  curl *self = tci_zalloc(sizeof *self);
+  if (!self) return TC_ENOMEM;
+  /* Counted inside curl: each transport has its own init and cleanup, beside the host's. Safe from any thread since 7.84 where the compiler has atomics, which every one that
+   * builds us has; the build asks for 7.87. CURL_GLOBAL_DEFAULT leaves signals and locale alone. */
+  if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+    tci_free(self);
+    return TC_ENOMEM;
+  }
+  self->base = (tci_transport){.ops = &ops, .done = done, .userdata = userdata};
+  self->policy = policy;
+  self->max = max_connections;
+  self->multi = curl_multi_init();
+  if (!self->multi || set_limits(self->multi, max_connections, max_per_host)) {
+    close_curl(&self->base);
+    return TC_ENOMEM;
+  }
+  *out = &self->base;
+  return TC_OK;
+}

@@ -1,0 +1,138 @@
+/* The parts of webhooks when memory ends: each allocation fails once, alone and then with all that follow; nothing is lost, and the next try does it. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tipcurrent/error.h"
+#include "webhook/sign.h"
+#include "webhook/transport.h"
+
+/* ---- The allocator, in the place of base/mem.c. */
+
+static int blocks, allocations, fail_from, fail_to; /* which allocations fail, from 1; 0: none */
+
+static int fails(void) {
+  allocations++;
+  return fail_from && allocations >= fail_from && allocations <= fail_to;
+}
+
+static void *counted(void *made) {
+  blocks += made != NULL;
+  return made;
+}
+
+void *tci_alloc(size_t size) { return fails() ? NULL : counted(malloc(size ? size : 1)); }
+void *tci_zalloc(size_t size) { return fails() ? NULL : counted(calloc(1, size ? size : 1)); }
+void *tci_array(size_t count, size_t size) { return fails() ? NULL : counted(calloc(count ? count : 1, size ? size : 1)); }
+void *tci_realloc(void *old, size_t size) {
+  if (fails()) return NULL;
+  void *made = realloc(old, size ? size : 1);
+  blocks += made && !old;
+  return made;
+}
+char *tci_strndup(const char *text, size_t len) {
+  char *made = tci_alloc(len + 1);
+  if (made) {
+    memcpy(made, text, len);
+    made[len] = '\0';
+  }
+  return made;
+}
+void tci_free(void *ptr) {
+  blocks -= ptr != NULL;
+  free(ptr);
+}
+
+/* ---- What is tried: TC_OK or TC_ENOMEM. */
+
+static int read_policy(void) {
+  tci_policy policy = {0};
+  const char *bad = NULL;
+  int err = tci_policy_read(&policy, "127.0.0.0/8,::1", &bad);
+  ck_assert_uint_eq(policy.allowed_count, err ? 0 : 2);
+  tci_policy_free(&policy);
+  return err;
+}
+
+static int zeros(void *userdata, void *buf, size_t len) {
+  (void)userdata;
+  memset(buf, 0, len);
+  return TC_OK;
+}
+
+static int sign_and_seal(void) {
+  static const uint8_t key[32] = {1};
+  tci_buf out, sealed, back;
+  tci_buf_init(&out, 1000);
+  tci_buf_init(&sealed, 1000);
+  tci_buf_init(&back, 1000);
+  int err = tci_sign_standard((tc_text){"whsec_AAAA", 10}, "msg_1", 1, (tc_text){"{}", 2}, &out);
+  ck_assert_uint_eq(out.len, err ? 0 : 47);
+  if (!err) err = tci_seal(key, 7, (tc_text){"s3cret", 6}, zeros, NULL, &sealed);
+  ck_assert(!err || !sealed.len);
+  if (!err) err = tci_unseal(key, 7, (tc_text){sealed.data, sealed.len}, &back);
+  ck_assert_uint_eq(back.len, err ? 0 : 6);
+  tci_buf_free(&out);
+  tci_buf_free(&sealed);
+  tci_buf_free(&back);
+  return err;
+}
+
+static void on_done(void *userdata, tci_send *send, const tci_sent *sent) {
+  (void)send;
+  ck_assert_str_eq(sent->error, "url: the address is not allowed");
+  ++*(int *)userdata;
+}
+
+static int deliver_two(void) {
+  tci_policy policy = {0};
+  tci_transport *transport = NULL;
+  int done = 0, begun = 0;
+  int err = tci_curl_open(&transport, &policy, 4, 2, on_done, &done);
+  ck_assert(err ? !transport : transport != NULL);
+  tci_send sends[2] = {{.url = "http://127.0.0.1/", .total_ms = 1000}, {.url = "http://localhost/", .total_ms = 1000}};
+  for (int i = 0; !err && i < 2; i++) {
+    err = transport->ops->begin(transport, &sends[i]);
+    begun += !err;
+  }
+  while (done < begun) ck_assert_int_eq(transport->ops->poll(transport, 1000), TC_OK);
+  if (transport) transport->ops->close(transport);
+  return err;
+}
+
+static int (*const trials[])(void) = {read_policy, sign_and_seal, deliver_two};
+
+START_TEST(each_allocation_may_fail) {
+  for (size_t i = 0; i < sizeof trials / sizeof trials[0]; i++) {
+    allocations = fail_from = 0;
+    ck_assert_int_eq(trials[i](), TC_OK);
+    int needed = allocations;
+    ck_assert_int_gt(needed, 0);
+    for (int at = 1; at <= needed; at++) {
+      for (int all = 0; all < 2; all++) {
+        allocations = 0;
+        fail_from = at;
+        fail_to = all ? INT32_MAX : at;
+        ck_assert_int_eq(trials[i](), TC_ENOMEM);
+        ck_assert_int_eq(blocks, 0);
+        fail_from = 0;
+        ck_assert_int_eq(trials[i](), TC_OK);
+        ck_assert_int_eq(blocks, 0);
+      }
+    }
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("webhook_oom");
+  TCase *tests = tcase_create("oom");
+  suite_add_tcase(suite, tests);
+  tcase_add_test(tests, each_allocation_may_fail);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed ? 1 : 0;
+}
