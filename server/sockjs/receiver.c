@@ -1,10 +1,11 @@
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/timefmt.h"
-#include "server/config/list.h"
 #include "server/api/query.h"
+#include "server/config/list.h"
 #include "server/sockjs/state.h"
 
 #define FULL_BYTES (64u << 10)
@@ -70,7 +71,10 @@ const tcd_transport *tcd_transport_find(tc_text name) {
   return NULL;
 }
 
-int tcd_receiver_is_full(const tcd_receiver *receiver) { return receiver->over || receiver->outlet.own.len - receiver->outlet.own_sent >= FULL_BYTES; }
+int tcd_receiver_is_full(const tcd_receiver *receiver) {
+  const tcd_outlet *outlet = &receiver->outlet;
+  return receiver->over || outlet->done || outlet->own.len - outlet->own_sent >= FULL_BYTES;
+}
 
 /* Taken whatever its size: what waits in a session has a limit of its own, and a frame that has begun must come with its end. */
 static void put(tcd_receiver *receiver, const char *bytes, size_t len) {
@@ -105,11 +109,9 @@ static void put_head(tcd_receiver *receiver, const char *framing) {
 
 /* The whole response is put: the session is free for the next one. */
 void tcd_receiver_end(tcd_receiver *receiver) {
-  tcd_session *session = receiver->session;
   if (receiver->over) return;
   receiver->over = 1;
-  receiver->session = NULL;
-  if (session) tcd_session_detach(session, 0);
+  if (receiver->session) tcd_session_detach(receiver->session, 0);
   if (receiver->chunked) put(receiver, "0\r\n\r\n", 5);
   if (receiver->keep) tcd_outlet_return(&receiver->outlet);
   else tcd_outlet_finish(&receiver->outlet);
@@ -137,11 +139,9 @@ void tcd_receiver_frame(tcd_receiver *receiver, tc_text frame) {
 
 static void on_closed(tcd_outlet *outlet) {
   tcd_receiver *receiver = (tcd_receiver *)outlet;
-  tcd_session *session = receiver->session;
-  receiver->session = NULL;
   receiver->over = 1;
   tci_buf_free(&receiver->headers);
-  if (session) tcd_session_detach(session, 1);
+  if (receiver->session) tcd_session_detach(receiver->session, 1);
 }
 
 static void on_stop(tcd_outlet *outlet) {
@@ -212,6 +212,15 @@ static void begin_stream(tcd_receiver *receiver) {
   put_chunk(receiver, (tc_text){text, sizeof text});
 }
 
+/* The client may have hung up before it asked again, and its request been read before the loop has heard of that: it must not meet itself. */
+static void drop_dead(tcd_session *session) {
+  tcd_receiver *receiver = session->receiver;
+  struct pollfd look = {.fd = receiver->outlet.link.source.fd, .events = POLLRDHUP};
+  if (!receiver->outlet.done && poll(&look, 1, 0) <= 0) return;
+  tcd_outlet_close(&receiver->outlet);
+  tcd_session_detach(session, 1);
+}
+
 static void refuse_second(tcd_receiver *receiver) {
   static const char frame[] = "c[2010,\"Another connection still open\"]";
   tcd_receiver_frame(receiver, (tc_text){frame, sizeof frame - 1});
@@ -229,6 +238,7 @@ void tcd_receiver_serve(tcd_sockjs *mount, const tcd_transport *transport, tc_te
     return;
   }
   session = tcd_session_find(mount, id);
+  if (session && session->receiver) drop_dead(session);
   if (!session && receiver) {
     session = tcd_session_open(mount, id, request->peer);
     fresh = 1;

@@ -13,10 +13,7 @@ static tcd_front *front_of(const tcd_session *session) { return tcd_hub_front(se
 tcd_session *tcd_session_find(const tcd_sockjs *mount, tc_text id) {
   for (tcd_node *node = tcd_table_first(&mount->sessions, tci_siphash(&mount->key, id.ptr, id.len)); node; node = tcd_table_next(node)) {
     tcd_session *session = (tcd_session *)node;
-    if (session->id_len != id.len || memcmp(session->id, id.ptr, id.len) != 0) continue;
-    /* Its end came in this same turn of the loop, before this request: the client that has hung up and asks again must not meet itself. */
-    if (session->receiver && session->receiver->outlet.done) tcd_session_detach(session, 1);
-    return session;
+    if (session->id_len == id.len && !memcmp(session->id, id.ptr, id.len)) return session;
   }
   return NULL;
 }
@@ -53,8 +50,12 @@ static void send_close(tcd_session *session) {
   tci_buf frame;
   tci_buf_init(&frame, 1024);
   tcd_session_put_close(&frame, session->code, session->reason);
-  tcd_receiver_frame(session->receiver, (tc_text){frame.data, frame.len});
-  if (session->receiver) tcd_receiver_end(session->receiver);
+  if (frame.err) {
+    tcd_outlet_close(&session->receiver->outlet); /* it asks again */
+  } else {
+    tcd_receiver_frame(session->receiver, (tc_text){frame.data, frame.len});
+    if (session->receiver) tcd_receiver_end(session->receiver);
+  }
   tci_buf_free(&frame);
 }
 
@@ -94,6 +95,12 @@ static void end(tcd_session *session, uint16_t code, const char *reason) {
   session->reason[len] = '\0';
 }
 
+/* A message is lost: nothing may follow it. What waits up to `before` is whole. */
+static void end_at(tcd_session *session, size_t before) {
+  session->waiting.len = before;
+  end(session, 1011, "out of memory");
+}
+
 static void on_send(tcd_pipe *pipe, tc_text message) {
   tcd_session *session = of_pipe(pipe);
   size_t before = session->waiting.len;
@@ -101,10 +108,7 @@ static void on_send(tcd_pipe *pipe, tc_text message) {
   if (session->said >= session->mount->options.max_session_bytes) end(session, 1008, "too slow"); /* what the hub brings has been stopped before */
   else put_string(message, &session->waiting);
   session->said += session->waiting.len - before;
-  if (session->waiting.err) {
-    tci_buf_free(&session->waiting);
-    end(session, 1011, "out of memory");
-  }
+  if (session->waiting.err) end_at(session, before);
   tcd_session_flush(session);
 }
 
@@ -120,7 +124,7 @@ static const tcd_pipe_ops pipe_ops = {on_send, on_close};
 static void on_take(tcd_sink *sink, tc_text frames) {
   tcd_session *session = of_sink(sink);
   if (session->code) return;
-  (void)tci_buf_append(&session->waiting, frames.ptr, frames.len); /* err: the next send ends the session */
+  if (tci_buf_append(&session->waiting, frames.ptr, frames.len)) end_at(session, session->waiting.len);
   if (session->waiting.len >= session->mount->options.max_session_bytes) sink->blocked = 1;
   tcd_session_flush(session);
 }
@@ -140,7 +144,8 @@ static void on_timer(tcd_timer *timer) {
     tcd_session_free(session); /* nobody has asked for so long */
     return;
   }
-  if (!tcd_receiver_is_full(session->receiver)) tcd_receiver_frame(session->receiver, (tc_text){"h", 1});
+  tcd_session_flush(session);
+  if (session->receiver && !tcd_receiver_is_full(session->receiver)) tcd_receiver_frame(session->receiver, (tc_text){"h", 1});
   start_timer(session);
 }
 

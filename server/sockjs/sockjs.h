@@ -15,10 +15,10 @@ typedef struct tcd_sockjs_options {
   const char *const *protocols; /* WebSocket sub-protocols, NULL-terminated; may be NULL */
   const char *client_url;       /* where the iframe page loads the client from; NULL: a path on this server that the page's owner must serve */
   uint32_t response_bytes;      /* a streaming response ends after that many; 0: 131,072 */
-  uint32_t heart_beat_ms;       /* "h" frames; 0: 25,000 */
+  uint32_t heart_beat_ms;       /* "h" frames; 0: 25,000, as a WebSocket's always */
   uint32_t gone_ms;             /* a session without a receiver lives that long; 0: 5,000 */
   uint32_t max_sessions;        /* 0: 10,000; 503 beyond */
-  uint64_t max_session_bytes;   /* messages waiting for a receiver; beyond it the session is closed. 0: 1 MiB */
+  uint64_t max_session_bytes;   /* waiting for a receiver, from the service and from its subscriptions each; beyond it the session is closed (1008). 0: 1 MiB */
   int websocket;                /* 0: disabled, as /disabled_websocket_echo */
   int raw_on_prefix;            /* 1: a WebSocket handshake on the prefix itself is a raw WebSocket, as on prefix/websocket */
   int cookie_needed;            /* JSESSIONID */

@@ -62,7 +62,7 @@ struct tcd_session {
   tcd_sink sink;
   tcd_receiver *receiver;
   tci_buf waiting;
-  size_t said; /* of what waits, that which its service sent: the rest came from the hub, which stops at max_session_bytes */
+  size_t said;     /* of what waits, that which its service sent: the rest came from the hub, which stops at max_session_bytes */
   tcd_timer timer; /* with a receiver: its heart-beat; without: the end */
   uint16_t code;   /* 0: open */
   char reason[124];
@@ -72,7 +72,7 @@ struct tcd_session {
 };
 
 /* session.c */
-tcd_session *tcd_session_find(const tcd_sockjs *mount, tc_text id); /* ends one whose receiver has just been found gone */
+tcd_session *tcd_session_find(const tcd_sockjs *mount, tc_text id);
 tcd_session *tcd_session_open(tcd_sockjs *mount, tc_text id, const char *peer); /* the service is not opened yet; NULL: too many, or no memory */
 void tcd_session_begin(tcd_session *session);                                   /* opens the service */
 void tcd_session_attach(tcd_session *session, tcd_receiver *receiver);

@@ -40,7 +40,7 @@ static void on_closing(tcd_ws *ws, uint16_t code, const char *reason) {
   tci_buf frame;
   tci_buf_init(&frame, 1024);
   tcd_session_put_close(&frame, code, reason);
-  put_frame(ws, frame.data, frame.len);
+  if (!frame.err) put_frame(ws, frame.data, frame.len);
   tci_buf_free(&frame);
 }
 

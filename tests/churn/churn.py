@@ -29,7 +29,7 @@ from stomp import Stomp  # noqa: E402
 from ws import Closed  # noqa: E402
 
 BATCH_S = 0.01  # short: a seam between replay and live is only tried when a commit falls into it
-SINGLES = 0.05  # part of the events that are posted one by one
+SINGLES = 300  # events a second that are posted one by one, at most half: each is a commit of its own
 SILENCE_S = 6.0  # without a message: time to ask whether there should have been one
 LATE_S = 4.0  # an event that was acknowledged so long ago should have come
 BEHIND_S = 1.0  # one that was delivered may be acknowledged so much later
@@ -71,9 +71,9 @@ class World:
 class Poster(threading.Thread):
     """Posts events with keys; what was not answered is sent again as it was."""
 
-    def __init__(self, world, prefix, rate):
+    def __init__(self, world, prefix, rate, other=None):
         super().__init__(daemon=True)
-        self.world, self.prefix, self.rate = world, prefix, rate
+        self.world, self.prefix, self.rate, self.other = world, prefix, rate, other  # other: makes up for what that one does not manage
         self.acknowledged, self.repeated, self.posted, self.client = set(), 0, 0, None
 
     def event(self):
@@ -127,7 +127,7 @@ class Poster(threading.Thread):
     def run(self):
         begun = time.monotonic()
         while not self.world.stop.is_set():
-            due = int((time.monotonic() - begun) * self.rate) - self.posted
+            due = int((time.monotonic() - begun) * self.rate) - self.posted - (self.other.posted if self.other else 0)
             if due > 0:
                 self.send(1 if self.prefix == "s" else min(due, 1000))
             else:
@@ -243,7 +243,7 @@ class Watcher(threading.Thread):
             try:
                 if self.world.address is not None:
                     self.sessions += 1
-                    until = time.monotonic() + self.random.uniform(0.5, self.world.options.stay)
+                    until = time.monotonic() + self.random.uniform(0.2, self.world.options.stay)
                     (self.follow_sse if self.transport == "sse" else self.follow_stomp)(until)
             except Exception as error:
                 self.wrong = self.what_is_wrong(error, epoch)
@@ -253,7 +253,7 @@ class Watcher(threading.Thread):
                 if self.channel:
                     self.channel.close()
                 self.channel = None
-            time.sleep(self.random.uniform(0.0, 0.3))
+            time.sleep(self.random.uniform(0.0, 0.2))
 
 
 def read_log(path):
@@ -312,7 +312,8 @@ def judge(world, watchers, posters, rows):
 
 def churn(world, options):
     """Events, kills and restarts for the time that was asked for; returns who watched, who posted, and the log."""
-    posters = [Poster(world, "b", options.rate * (1 - SINGLES)), Poster(world, "s", options.rate * SINGLES)]
+    single = Poster(world, "s", min(SINGLES, options.rate / 2))
+    posters = [single, Poster(world, "b", options.rate, single)]
     watchers = [Watcher(world, i) for i in range(options.clients)]
     for thread in (*posters, *watchers):
         thread.start()
