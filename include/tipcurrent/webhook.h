@@ -53,19 +53,21 @@ enum {
 /* Strings NULL in tc_webhook_change: as it is. */
 typedef struct tc_webhook_new {
   size_t size;
-  const char *room_id;     /* NULL: events of all rooms; 1 to 255 code points */
-  const char *url;         /* http or https, at most 2,048 code points; see docs/webhooks.md for where it may point */
-  const char *events;      /* names with commas: "tip.created", "reaction.created", "*"; at most 100 code points each, 16 of them */
-  const char *secret;      /* 1 to 255 code points; "whsec_<base64>" is also understood as Standard Webhooks has it */
-  const char *description; /* NULL: ""; at most 500 code points */
-  uint32_t flags;          /* TC_WEBHOOK_X */
+  const char *room_id;         /* NULL: events of all rooms; 1 to 255 code points */
+  const char *url;             /* http or https, at most 2,048 code points; see docs/webhooks.md for where it may point */
+  const char *events;          /* names with commas: "tip.created", "reaction.created", "*"; at most 100 code points each, 16 of them */
+  const char *secret;          /* 1 to 255 code points; "whsec_<base64>" is also understood as Standard Webhooks has it */
+  const char *description;     /* NULL: ""; at most 500 code points */
+  uint32_t flags;              /* TC_WEBHOOK_X */
+  const char *idempotency_key; /* NULL: none; see create.h. The same key with the same request, within idempotency_ttl_s, gives the webhook as it is now */
 } tc_webhook_new;
 #define TC_WEBHOOK_NEW_INIT \
-  { sizeof(tc_webhook_new), 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_webhook_new), 0, 0, 0, 0, 0, 0, 0 }
 
 /* All of these: any thread but the engine's own; those that change something block for a durable commit. out (may be NULL where something is changed): the caller unrefs.
  * Errors: TC_EINVAL (names the field), TC_ENOTFOUND, TC_ELIMIT (10,000 webhooks), TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
-TC_API int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webhook **out);
+/* replayed (may be NULL): 1 when the key was known. TC_EMISMATCH: known with another request. A deleted webhook takes its key with it. */
+TC_API int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webhook **out, int32_t *replayed);
 TC_API int tc_webhook_get(tc_engine *engine, int64_t id, tc_webhook **out);
 /* Changes url, events, description, room_id (""; all rooms), secret, flags (with TC_WEBHOOK_SET_FLAGS). A new secret: the old one signs along for overlap_s (0: 86,400). What is pending follows
  * the change at its next attempt. */
@@ -90,6 +92,8 @@ TC_API int tc_webhook_test(tc_engine *engine, int64_t id);
 TC_API int tc_webhook_resend(tc_engine *engine, int64_t id, int64_t delivery_id);
 /* Owes the webhook every matching event with from_seq <= seq <= to_seq again; *count (may be NULL): how many. At most 100,000 (TC_ELIMIT beyond; nothing is owed then). */
 TC_API int tc_webhook_replay(tc_engine *engine, int64_t id, int64_t from_seq, int64_t to_seq, int64_t *count);
+/* The same for the events created at from_us <= createdAt < to_us. */
+TC_API int tc_webhook_replay_time(tc_engine *engine, int64_t id, int64_t from_us, int64_t to_us, int64_t *count);
 
 /* One attempt. Made by the library, borrowed for the call; grows at the end. */
 typedef struct tc_webhook_delivery {

@@ -8,6 +8,7 @@
 #include "model/kind.h"
 
 #define DAY_S 86400
+#define READ_ROWS 1000
 
 static int check_door(tc_engine *engine, tci_webhooks **out) {
   if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
@@ -39,7 +40,7 @@ static void hand_out(tci_hook *hook, tc_webhook **out) {
   else tci_hook_unref(hook);
 }
 
-int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webhook **out) {
+int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webhook **out, int32_t *replayed) {
   tci_webhooks *w;
   tc_webhook_new n;
   tci_hook *made = NULL;
@@ -47,10 +48,16 @@ int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webho
   int rc = check_writing_door(engine, &w);
   if (!rc) rc = tci_sized_in(&n, sizeof n, sizeof n, webhook, "webhook");
   if (rc) return rc;
-  tci_hook_parts parts = {
-    .flags = n.flags, .enabled = 1, .room = n.room_id, .url = n.url, .events = n.events, .secret = n.secret, .description = n.description ? n.description : ""};
+  tci_hook_parts parts = {.flags = n.flags,
+                          .enabled = 1,
+                          .room = n.room_id,
+                          .url = n.url,
+                          .events = n.events,
+                          .secret = n.secret,
+                          .description = n.description ? n.description : "",
+                          .key = n.idempotency_key};
   rc = tci_hook_check(&parts, &w->policy);
-  if (!rc) rc = tci_hooks_create(w, &parts, &made);
+  if (!rc) rc = tci_hooks_create(w, &parts, &made, replayed);
   if (!rc) hand_out(made, out);
   return rc;
 }
@@ -176,56 +183,109 @@ typedef struct replaying {
   int64_t to, next;
   int64_t *seqs;
   size_t count, cap;
-  int rc;
 } replaying;
 
-static int take_row(const tc_record *row, void *arg) {
-  replaying *r = arg;
+static int is_wanted(const tci_hook *hook, const tc_record *row) {
   tc_text room = row->text[TC_COL_ROOM];
-  const char *want = r->hook->room;
-  if (row->seq > r->to) return 1;
-  r->next = row->seq + 1;
-  if (want && (!room.ptr || strlen(want) != room.len || memcmp(want, room.ptr, room.len) != 0)) return 0;
-  if (!tci_hook_wants(r->hook, tci_kind_of(row->kind)->created)) return 0;
-  if (r->count == TCI_REPLAY_MAX) {
-    r->rc = TC_ELIMIT;
-    return 1;
-  }
+  if (hook->room && (!room.ptr || strlen(hook->room) != room.len || memcmp(hook->room, room.ptr, room.len) != 0)) return 0;
+  return tci_hook_wants(hook, tci_kind_of(row->kind)->created);
+}
+
+static int add_seq(replaying *r, int64_t seq) {
+  if (r->count == TCI_REPLAY_MAX) return tci_fail(TC_ELIMIT, "a replay is at most %d events, ask for a shorter range", TCI_REPLAY_MAX);
   if (r->count == r->cap) {
     size_t cap = r->cap ? r->cap * 2 : 256;
     int64_t *larger = tci_realloc(r->seqs, cap * sizeof *larger);
-    if (!larger) {
-      r->rc = TC_ENOMEM;
-      return 1;
-    }
+    if (!larger) return tci_fail(TC_ENOMEM, "out of memory for %d events", TCI_REPLAY_MAX);
     r->seqs = larger;
     r->cap = cap;
   }
-  r->seqs[r->count++] = row->seq;
-  return 0;
+  r->seqs[r->count++] = seq;
+  return TC_OK;
 }
 
-int tc_webhook_replay(tc_engine *engine, int64_t id, int64_t from_seq, int64_t to_seq, int64_t *count) {
+typedef struct walking {
+  replaying *r;
+  int rc;
+} walking;
+
+static int take_row(const tc_record *row, void *arg) {
+  walking *walk = arg;
+  replaying *r = walk->r;
+  if (row->seq > r->to) return 1;
+  r->next = row->seq + 1;
+  if (is_wanted(r->hook, row)) walk->rc = add_seq(r, row->seq);
+  return walk->rc != TC_OK;
+}
+
+static int walk_seqs(tc_engine *engine, replaying *r) {
+  walking walk = {.r = r};
+  int rc = TC_OK;
+  for (int64_t before = 0; !rc && !walk.rc && before != r->next && r->next <= r->to;) {
+    before = r->next;
+    rc = engine->ops->read_log(engine->storage, r->next - 1, READ_ROWS, take_row, &walk);
+  }
+  return rc ? rc : walk.rc;
+}
+
+/* The kind's list from to_us back to from_us. */
+static int walk_kind(tc_engine *engine, replaying *r, const tci_kind *kind, int64_t from_us, int64_t to_us) {
+  tc_position at = {to_us, 0}; /* behind it in list order stands all that was created before to_us */
+  tci_list_request request = {.filter = {.kind = kind->kind}, .after = &at, .size = READ_ROWS};
+  const char *room = r->hook->room;
+  int rc = TC_OK, more = 1;
+  if (room) request.filter.text[TC_COL_ROOM] = (tc_text){room, strlen(room)};
+  while (!rc && more) {
+    tc_page *page = NULL;
+    rc = tci_query_list(engine, &request, &page);
+    size_t count = rc ? 0 : tc_page_count(page);
+    more = count == READ_ROWS;
+    for (size_t i = 0; i < count && !rc; i++) {
+      const tc_record *row = &tc_page_at(page, i)->record;
+      at = (tc_position){row->created_at_us, row->seq};
+      if (row->created_at_us < from_us) more = 0;
+      else if (is_wanted(r->hook, row)) rc = add_seq(r, row->seq);
+    }
+    tc_page_free(page);
+  }
+  return rc;
+}
+
+static int walk_times(tc_engine *engine, replaying *r, int64_t from_us, int64_t to_us) {
+  int rc = TC_OK;
+  for (uint32_t number = 1; number <= TC_KIND_MAX && !rc; number++) {
+    const tci_kind *kind = tci_kind_of(number);
+    if (kind && tci_hook_wants(r->hook, kind->created)) rc = walk_kind(engine, r, kind, from_us, to_us);
+  }
+  return rc;
+}
+
+static int replay(tc_engine *engine, int64_t id, int by_time, int64_t from, int64_t to, int64_t *count) {
   tci_webhooks *w;
   tci_hook *hook = NULL;
-  tci_fail_clear();
   int rc = check_door(engine, &w);
-  if (!rc && (from_seq < 1 || to_seq < from_seq)) rc = tci_fail(TC_EINVAL, "fromSeq: must be 1 or more, and toSeq not less");
   if (!rc) rc = tci_hooks_get(w, id, &hook);
   if (rc) return rc;
+  replaying r = {.hook = hook, .to = to, .next = from};
   if (!hook->enabled) rc = tci_fail(TC_ECONFLICT, "webhook %lld is disabled", (long long)id);
-  replaying r = {.hook = hook, .to = to_seq, .next = from_seq};
-  for (int64_t before = 0; !rc && !r.rc && before != r.next && r.next <= to_seq;) {
-    before = r.next;
-    rc = engine->ops->read_log(engine->storage, r.next - 1, 1024, take_row, &r);
-  }
-  if (!rc && r.rc)
-    rc = tci_fail(r.rc, r.rc == TC_ELIMIT ? "a replay is at most %d events, ask for a shorter range" : "out of memory for %d events", TCI_REPLAY_MAX);
+  if (!rc) rc = by_time ? walk_times(engine, &r, from, to) : walk_seqs(engine, &r);
   if (!rc && r.count) rc = tci_hooks_errand(w, id, 0, r.seqs, r.count);
   if (!rc && count) *count = (int64_t)r.count;
   tci_free(r.seqs);
   tci_hook_unref(hook);
   return rc;
+}
+
+int tc_webhook_replay(tc_engine *engine, int64_t id, int64_t from_seq, int64_t to_seq, int64_t *count) {
+  tci_fail_clear();
+  if (from_seq < 1 || to_seq < from_seq) return tci_fail(TC_EINVAL, "fromSeq: must be 1 or more, and toSeq not less");
+  return replay(engine, id, 0, from_seq, to_seq, count);
+}
+
+int tc_webhook_replay_time(tc_engine *engine, int64_t id, int64_t from_us, int64_t to_us, int64_t *count) {
+  tci_fail_clear();
+  if (to_us < from_us) return tci_fail(TC_EINVAL, "to: must not be before from");
+  return replay(engine, id, 1, from_us, to_us, count);
 }
 
 typedef struct listing {

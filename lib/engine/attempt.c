@@ -280,7 +280,7 @@ void tci_parcel_landed(void *webhooks, tci_send *send, const tci_sent *sent) {
   w->in_flight--;
   write_log(w, parcel, sent, success);
   if (success || !retry(w, parcel, sent)) {
-    if (parcel->event && (parcel->recorded || parcel->seq <= w->horizon_seq))
+    if (parcel->event && !parcel->again && (parcel->recorded || parcel->seq <= w->horizon_seq))
       (void)tci_ledger_settle(w, target->hook->id, parcel->seq); /* without memory it is delivered once more */
   }
   if (parcel->event) judge_health(w, target, sent, success);

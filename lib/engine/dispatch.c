@@ -116,11 +116,11 @@ static int take_due(const tc_owed *row, void *arg) {
   return due->count == DUE_ROWS;
 }
 
-static int is_sending(const tci_target *target, int64_t seq) {
-  for (const tci_parcel *parcel = target->sending; parcel; parcel = parcel->next_sending) {
-    if (parcel->event && parcel->seq == seq) return 1;
+static tci_parcel *find_sending(const tci_target *target, int64_t seq) {
+  for (tci_parcel *parcel = target->sending; parcel; parcel = parcel->next_sending) {
+    if (parcel->event && parcel->seq == seq) return parcel;
   }
-  return 0;
+  return NULL;
 }
 
 static int by_seq(const void *a, const void *b) {
@@ -178,7 +178,7 @@ static void serve_owed(tci_webhooks *w, tci_target *target) {
   due->count = 0;
   int rc = ops->work_due(w->engine->storage, target->hook->id, now_us, DUE_ROWS, take_due, due);
   for (size_t i = 0; i < due->count && !rc; i++) {
-    if (!is_sending(target, due->rows[i].seq)) due->rows[fresh++] = due->rows[i]; /* else its row is still there */
+    if (!find_sending(target, due->rows[i].seq)) due->rows[fresh++] = due->rows[i]; /* else its row is still there */
   }
   if (!rc) rc = recall_all(w, target, due->rows, fresh);
   int64_t next_us = now_us;
@@ -250,6 +250,8 @@ static int run_errand(tci_webhooks *w, tci_errand *errand) {
     if (tci_ledger_is_full(w) && commit(w)) return 0;
     tc_owed row = {.webhook_id = errand->webhook_id, .seq = errand->seqs[errand->done], .lane = -1, .due_us = now_us, .first_us = now_us, .attempt = 1};
     if (tci_ledger_owe(w, &row)) return 0;
+    tci_parcel *sending = find_sending(target, row.seq);
+    if (sending) sending->again = 1;
   }
   if (target) target->next_due_us = now_us;
   if (target) tci_target_touch(w, target);

@@ -101,7 +101,7 @@ typedef struct change {
   tci_hook_parts parts;
   int (*edit)(tci_hook_parts *parts, void *arg);
   void *arg;
-  int checked;
+  int checked, replayed;
   tci_hook *made; /* a reference for the caller */
 } change;
 
@@ -136,13 +136,40 @@ done:
   return rc;
 }
 
+/* The webhook that was made with this key, a reference; NULL: none. */
+static tci_hook *find_key(tci_webhooks *w, const char *key) {
+  tci_hook *found = NULL;
+  int64_t born_after_us = tci_webhooks_now_us(w) - w->engine->idempotency_ttl_us;
+  pthread_mutex_lock(&w->mutex);
+  for (size_t i = 0; i < w->hook_count && !found; i++) {
+    tci_hook *hook = w->hooks[i];
+    if (hook->key && !strcmp(hook->key, key) && hook->created_at_us > born_after_us) found = tci_hook_ref(hook);
+  }
+  pthread_mutex_unlock(&w->mutex);
+  return found;
+}
+
+/* 1: the request has been served before, and *rc says how that ends. */
+static int serve_known(change *c, int *rc) {
+  tci_hook *known = c->parts.key ? find_key(c->w, c->parts.key) : NULL;
+  if (!known) return 0;
+  if (!(c->w->engine->flags & TC_MISMATCH_REPLAY) && strcmp(known->request ? known->request : "", c->parts.request) != 0) {
+    *rc = tci_fail(TC_EMISMATCH, "Idempotency-Key: was used before with a different request");
+    tci_hook_unref(known);
+  } else {
+    c->made = known;
+    c->replayed = 1;
+  }
+  return 1;
+}
+
 static int apply(tc_engine *engine, void *arg) {
   change *c = arg;
   tci_webhooks *w = c->w;
   tci_hook *old = NULL, *hook = NULL;
   int rc = TC_OK;
   if (c->id) rc = tci_hooks_get(w, c->id, &old);
-  if (rc) return rc;
+  if (rc || (!c->id && serve_known(c, &rc))) return rc;
   if (c->remove) {
     rc = engine->ops->config_remove(engine->storage, TC_CONFIG_WEBHOOK, c->id);
     if (rc && rc != TC_ENOTFOUND) goto done;
@@ -184,13 +211,21 @@ static int run(change *c, tci_hook **out) {
   return rc;
 }
 
-int tci_hooks_create(tci_webhooks *w, tci_hook_parts *parts, tci_hook **out) {
+int tci_hooks_create(tci_webhooks *w, tci_hook_parts *parts, tci_hook **out, int32_t *replayed) {
+  char request[TCI_HOOK_REQUEST_SIZE];
   change c = {.w = w, .parts = *parts, .checked = 1};
   pthread_mutex_lock(&w->mutex);
   int rc = w->hook_count >= TCI_HOOKS_MAX ? TC_ELIMIT : reserve(w);
   pthread_mutex_unlock(&w->mutex);
   if (rc == TC_ELIMIT) return tci_fail(rc, "an engine has at most %d webhooks", TCI_HOOKS_MAX);
-  return rc ? rc : run(&c, out);
+  if (!rc && c.parts.key) {
+    c.parts.request = request;
+    rc = tci_hook_request(&c.parts, request);
+    if (rc) rc = tci_fail(rc, "cannot hash a request");
+  }
+  if (!rc) rc = run(&c, out);
+  if (!rc && replayed) *replayed = c.replayed;
+  return rc;
 }
 
 int tci_hooks_edit(tci_webhooks *w, int64_t id, int (*edit)(tci_hook_parts *, void *), void *arg, int checked, tci_hook **out) {

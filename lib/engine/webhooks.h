@@ -39,6 +39,7 @@ struct tci_parcel {
   int64_t seq, first_us, made_us, began_us;
   int32_t attempt;
   int recorded; /* an owed row stands for it */
+  int again;    /* it was asked for once more while it was on its way: its row stays */
   tci_send send;
   tci_buf lines, body; /* the headers' texts, NUL-terminated each; a body that is not the event's own */
   const char *headers[16];
@@ -124,7 +125,8 @@ void tci_webhooks_wake(tc_engine *engine);      /* writer: there may be somethin
 /* hooks.c: the registry. */
 int tci_hooks_load(tci_webhooks *webhooks);
 int tci_hooks_get(tci_webhooks *webhooks, int64_t id, tci_hook **out);
-int tci_hooks_create(tci_webhooks *webhooks, tci_hook_parts *parts, tci_hook **out);
+/* With a key that another webhook, younger than idempotency_ttl_s, was created with: that one and *replayed = 1, or TC_EMISMATCH. */
+int tci_hooks_create(tci_webhooks *webhooks, tci_hook_parts *parts, tci_hook **out, int32_t *replayed);
 /* Calls edit on a copy of the webhook's parts under the writer, checks them when checked, and keeps the result. */
 int tci_hooks_edit(tci_webhooks *webhooks, int64_t id, int (*edit)(tci_hook_parts *parts, void *arg), void *arg, int checked, tci_hook **out);
 int tci_hooks_remove(tci_webhooks *webhooks, int64_t id);

@@ -34,7 +34,7 @@ static int has_control(tc_text text) {
   return 0;
 }
 
-static int check_key(tc_text key) {
+int tci_record_check_key(tc_text key) {
   if (!key.ptr) return TC_OK;
   size_t points = 0;
   if (!key.len) return tci_fail(TC_EINVAL, "Idempotency-Key: must not be empty");
@@ -67,7 +67,7 @@ int tci_record_validate(const tc_record *record) {
   for (uint32_t i = 0; i < TC_COL_COUNT; i++) {
     if (record->text[i].ptr && !(columns >> i & 1)) return tci_fail(TC_EINVAL, "text %u: a %s has none", i, kind->name);
   }
-  return check_key(record->text[TC_COL_KEY]);
+  return tci_record_check_key(record->text[TC_COL_KEY]);
 }
 
 /* Room for every string that holds escapes, at once: the texts handed out before must not move. */

@@ -9,6 +9,9 @@
  * TC_OK or TC_EINVAL with the field's JSON name and the limit ("Idempotency-Key: ..." for the key). */
 int tci_record_validate(const tc_record *record);
 
+/* An Idempotency-Key alone. */
+int tci_record_check_key(tc_text key);
+
 /* Reads one JSON object as a record of that kind. Texts of *out point into json, or into scratch (cleared first, must outlive *out; its max at least len) when they held escapes.
  * seq, id, created_at_us and the key are left 0. Then validates. TC_OK, TC_EINVAL with the member's name (or "body: ... at byte N" when it is not JSON), TC_ENOMEM. */
 int tci_record_decode(uint32_t kind, const char *json, size_t len, tci_buf *scratch, tc_record *out);

@@ -9,6 +9,7 @@
 #include "base/timefmt.h"
 #include "base/utf8.h"
 #include "model/fail.h"
+#include "model/record.h"
 #include "webhook/sign.h"
 
 #define DOC_MAX (64u << 10)
@@ -32,6 +33,8 @@ void tci_hook_parts_of(const tci_hook *hook, tci_hook_parts *out) {
   out->secret = hook->secret;
   out->before = hook->before;
   out->description = hook->description;
+  out->key = hook->key;
+  out->request = hook->request;
 }
 
 static int check_text(const char *name, const char *text, size_t max, int may_be_blank) {
@@ -81,7 +84,7 @@ int tci_hook_check(const tci_hook_parts *parts, const tci_policy *policy) {
   if (!rc) rc = check_text("secret", parts->secret, 255, 0);
   if (!rc) rc = check_text("description", parts->description, 500, 1);
   if (!rc && parts->flags & ~(uint32_t)TC_WEBHOOK_ORDERED) rc = tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", parts->flags);
-  return rc;
+  return rc ? rc : tci_record_check_key(span(parts->key));
 }
 
 static void put_name(tci_buf *out, const char *comma, const char *name) { (void)tci_buf_printf(out, "%s\"%s\":", comma, name); }
@@ -90,6 +93,19 @@ static void put_text(tci_buf *out, const char *comma, const char *name, const ch
   put_name(out, comma, name);
   if (text) (void)tci_json_put_string(out, span(text));
   else (void)tci_buf_puts(out, "null");
+}
+
+int tci_hook_request(const tci_hook_parts *p, char out[TCI_HOOK_REQUEST_SIZE]) {
+  tci_buf asked;
+  tci_buf_init(&asked, DOC_MAX);
+  (void)tci_buf_printf(&asked, "{\"flags\":%u", p->flags);
+  put_text(&asked, ",", "roomId", p->room);
+  put_text(&asked, ",", "url", p->url);
+  put_text(&asked, ",", "events", p->events);
+  put_text(&asked, ",", "description", p->description);
+  int rc = asked.err ? asked.err : tci_sign_body(span(p->secret), (tc_text){asked.data, asked.len}, out);
+  tci_buf_free(&asked);
+  return rc;
 }
 
 static void put_time(tci_buf *out, const char *name, int64_t us) {
@@ -132,7 +148,7 @@ static const char *copy(char **at, const char *text) {
 }
 
 tci_hook *tci_hook_new(const tci_hook_parts *p) {
-  const char *const texts[] = {p->room, p->url, p->events, p->secret, p->before, p->description};
+  const char *const texts[] = {p->room, p->url, p->events, p->secret, p->before, p->description, p->key, p->request};
   size_t size = sizeof(tci_hook);
   tci_buf json;
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) size += texts[i] ? strlen(texts[i]) + 1 : 0;
@@ -154,6 +170,8 @@ tci_hook *tci_hook_new(const tci_hook_parts *p) {
   hook->secret = copy(&at, p->secret);
   hook->before = copy(&at, p->before);
   hook->description = copy(&at, p->description);
+  hook->key = copy(&at, p->key);
+  hook->request = copy(&at, p->request);
   tci_buf_init(&json, DOC_MAX);
   put_public(hook, &json);
   if (json.err) {
@@ -179,6 +197,7 @@ void tci_hook_unref(tci_hook *hook) {
   if (!hook || atomic_fetch_sub(&hook->refs, 1) != 1) return;
   wipe(hook->secret);
   wipe(hook->before);
+  wipe(hook->request);
   tci_free(hook->json);
   tci_free(hook);
 }
@@ -208,8 +227,10 @@ int tci_hook_encode(const tci_hook *hook, const uint8_t *key, const tc_random *r
   put_text(out, ",", "url", hook->url);
   put_text(out, ",", "events", hook->events);
   put_text(out, ",", "description", hook->description);
+  put_text(out, ",", "key", hook->key);
   int rc = put_secret(out, "secret", hook->id, hook->secret, key, random);
   if (!rc) rc = put_secret(out, "before", hook->id, hook->before, key, random);
+  if (!rc) rc = put_secret(out, "request", hook->id, hook->request, key, random);
   (void)tci_buf_puts(out, "}");
   return rc ? rc : out->err;
 }
@@ -227,17 +248,20 @@ enum {
   URL,
   EVENTS,
   DESCRIPTION,
+  KEY,
   SECRET,
   BEFORE,
+  REQUEST,
   SECRET_SEALED,
   BEFORE_SEALED,
+  REQUEST_SEALED,
   MEMBERS
 };
 
 typedef struct reading {
   tci_json_value values[MEMBERS];
   char *texts[MEMBERS]; /* owned */
-  tci_buf secrets[2];
+  tci_buf secrets[REQUEST - SECRET + 1];
 } reading;
 
 static int read_member(reading *r, int member) {
@@ -251,8 +275,9 @@ static int read_member(reading *r, int member) {
 }
 
 /* A secret as it stands in the document, sealed or not. */
-static int open_secret(reading *r, int64_t id, int plain, int sealed, const uint8_t *key, const char **out) {
-  tci_buf *buf = &r->secrets[plain == BEFORE];
+static int open_secret(reading *r, int64_t id, int plain, const uint8_t *key, const char **out) {
+  int sealed = plain - SECRET + SECRET_SEALED;
+  tci_buf *buf = &r->secrets[plain - SECRET];
   *out = r->texts[plain];
   if (!r->texts[sealed]) return TC_OK;
   if (!key) return TC_ECORRUPT;
@@ -269,20 +294,20 @@ static int64_t number(const tci_json_value *value) {
 }
 
 int tci_hook_decode(int64_t id, tc_text doc, const uint8_t *key, tci_hook **out) {
-  static const char *const names[MEMBERS] = {"createdAtUs", "updatedAtUs",  "beforeUntilUs", "failingSinceUs", "afterSeq",    "flags",
-                                             "enabled",     "roomId",       "url",           "events",         "description", "secret",
-                                             "before",      "secretSealed", "beforeSealed"};
+  static const char *const names[MEMBERS] = {"createdAtUs", "updatedAtUs", "beforeUntilUs", "failingSinceUs", "afterSeq",     "flags",
+                                             "enabled",     "roomId",      "url",           "events",         "description",  "key",
+                                             "secret",      "before",      "request",       "secretSealed",   "beforeSealed", "requestSealed"};
   tci_json_fault fault;
   reading r;
   tci_hook_parts p = {.id = id};
   tci_hook *hook = NULL;
   memset(&r, 0, sizeof r);
-  tci_buf_init(&r.secrets[0], 4096);
-  tci_buf_init(&r.secrets[1], 4096);
+  for (int i = 0; i <= REQUEST - SECRET; i++) tci_buf_init(&r.secrets[i], 4096);
   int rc = tci_json_object(doc.ptr, doc.len, names, MEMBERS, r.values, &fault) ? TC_ECORRUPT : TC_OK;
   for (int i = NUMBERS; i < MEMBERS && !rc; i++) rc = read_member(&r, i);
-  if (!rc) rc = open_secret(&r, id, SECRET, SECRET_SEALED, key, &p.secret);
-  if (!rc) rc = open_secret(&r, id, BEFORE, BEFORE_SEALED, key, &p.before);
+  if (!rc) rc = open_secret(&r, id, SECRET, key, &p.secret);
+  if (!rc) rc = open_secret(&r, id, BEFORE, key, &p.before);
+  if (!rc) rc = open_secret(&r, id, REQUEST, key, &p.request);
   if (!rc && (!r.texts[URL] || !r.texts[EVENTS] || !p.secret)) rc = TC_ECORRUPT;
   if (!rc) {
     p.created_at_us = number(&r.values[CREATED]);
@@ -296,12 +321,14 @@ int tci_hook_decode(int64_t id, tc_text doc, const uint8_t *key, tci_hook **out)
     p.url = r.texts[URL];
     p.events = r.texts[EVENTS];
     p.description = r.texts[DESCRIPTION] ? r.texts[DESCRIPTION] : "";
+    p.key = r.texts[KEY];
     hook = tci_hook_new(&p);
     rc = hook ? TC_OK : TC_ENOMEM;
   }
   wipe(r.texts[SECRET]);
   wipe(r.texts[BEFORE]);
-  for (int i = 0; i < 2; i++) {
+  wipe(r.texts[REQUEST]);
+  for (int i = 0; i <= REQUEST - SECRET; i++) {
     if (r.secrets[i].data) mbedtls_platform_zeroize(r.secrets[i].data, r.secrets[i].len);
     tci_buf_free(&r.secrets[i]);
   }

@@ -8,18 +8,19 @@
 #include "model/event.h"
 #include "tipcurrent/webhook.h"
 #include "webhook/policy.h"
+#include "webhook/sign.h"
 
 #define TCI_HOOK_EVENTS_MAX 16
 #define TCI_HOOK_OVERLAP_MAX_S (90u * 86400u)
 
 /* All texts NUL-terminated, inside the object. room NULL: all rooms. before: the secret that a rotation has replaced; signs along until before_until_us. after_seq: it gets
- * what comes behind this, the log's end when it was registered or enabled. */
+ * what comes behind this, the log's end when it was registered or enabled. key: the Idempotency-Key it was created with, or NULL; request: what was asked for then. */
 struct tc_webhook {
   atomic_uint refs;
   int64_t id, created_at_us, updated_at_us, before_until_us, failing_since_us, after_seq;
   uint32_t flags;
   int enabled;
-  const char *room, *url, *events, *secret, *before, *description;
+  const char *room, *url, *events, *secret, *before, *description, *key, *request;
   char *json;
   size_t json_len;
   char bytes[];
@@ -31,12 +32,15 @@ typedef struct tci_hook_parts {
   int64_t id, created_at_us, updated_at_us, before_until_us, failing_since_us, after_seq;
   uint32_t flags;
   int enabled;
-  const char *room, *url, *events, *secret, *before, *description;
+  const char *room, *url, *events, *secret, *before, *description, *key, *request;
 } tci_hook_parts;
 
 void tci_hook_parts_of(const tci_hook *hook, tci_hook_parts *out);
 /* Checks what a caller may say. TC_OK or TC_EINVAL with the field. */
 int tci_hook_check(const tci_hook_parts *parts, const tci_policy *policy);
+/* What a request for a new webhook asks for, as text of a fixed length: equal for equal requests. An HMAC with the secret, which helps to guess a weak one: it is kept like a secret. */
+#define TCI_HOOK_REQUEST_SIZE TCI_SIGNATURE_SIZE
+int tci_hook_request(const tci_hook_parts *parts, char out[TCI_HOOK_REQUEST_SIZE]); /* TC_OK, TC_ENOMEM */
 /* NULL: out of memory. */
 tci_hook *tci_hook_new(const tci_hook_parts *parts);
 tci_hook *tci_hook_ref(tci_hook *hook);

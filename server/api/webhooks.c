@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "handlers.h"
+#include "key.h"
 #include "media.h"
 #include "page.h"
 #include "query.h"
@@ -45,19 +46,21 @@ static void answer_change(tcd_reply *reply, int rc, int status, tc_webhook *webh
 }
 
 void tcd_handle_webhook_create(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
-  tcd_webhook_body body;
+  char storage[TCD_KEY_SIZE];
+  tcd_webhook_body body = {.storage = NULL};
   tc_webhook_new webhook = TC_WEBHOOK_NEW_INIT;
   tc_webhook *made = NULL;
+  int32_t replayed = 0;
   (void)match;
-  if (!tcd_webhook_body_read(request, &body, reply)) {
+  if (!tcd_key_read(request, storage, &webhook.idempotency_key, reply) && !tcd_webhook_body_read(request, &body, reply)) {
     webhook.room_id = body.room_id;
     webhook.url = body.url;
     webhook.events = body.events;
     webhook.secret = body.secret;
     webhook.description = body.description;
     webhook.flags = body.ordered > 0 ? TC_WEBHOOK_ORDERED : 0;
-    int rc = tc_webhook_create(app->engine, &webhook, &made);
-    answer_change(reply, rc, 201, made);
+    int rc = tc_webhook_create(app->engine, &webhook, &made, &replayed);
+    answer_change(reply, rc, replayed ? 200 : 201, made);
   }
   tci_free(body.storage);
   tcd_reply_send(reply);
@@ -166,10 +169,17 @@ void tcd_handle_webhook_replay(tcd_app *app, const tcd_match *match, const tcd_r
   tcd_webhook_body body = {.storage = NULL};
   int64_t id, count = 0;
   if (!read_id(match, &id, reply) && !tcd_webhook_body_read(request, &body, reply)) {
-    if (body.from_seq < 0 || body.to_seq < 0) {
-      tcd_answer_error(reply, 400, "fromSeq, toSeq: are required");
+    int64_t from_us, to_us;
+    int by_time = body.from || body.to, by_seq = body.from_seq >= 0 || body.to_seq >= 0;
+    if (by_time == by_seq || (by_seq && (body.from_seq < 0 || body.to_seq < 0)) || (by_time && (!body.from || !body.to))) {
+      tcd_answer_error(reply, 400, "fromSeq and toSeq, or from and to, are required");
+    } else if (by_time && tci_time_parse(body.from, strlen(body.from), &from_us)) {
+      tcd_answer_error(reply, 400, "from: must be an instant as 2024-01-15T10:00:00Z");
+    } else if (by_time && tci_time_parse(body.to, strlen(body.to), &to_us)) {
+      tcd_answer_error(reply, 400, "to: must be an instant as 2024-01-15T10:00:00Z");
     } else {
-      int rc = tc_webhook_replay(app->engine, id, body.from_seq, body.to_seq, &count);
+      int rc =
+        by_time ? tc_webhook_replay_time(app->engine, id, from_us, to_us, &count) : tc_webhook_replay(app->engine, id, body.from_seq, body.to_seq, &count);
       if (rc) {
         answer_failure(reply, rc);
       } else {

@@ -217,7 +217,7 @@ static double compare(const bench_args *args) {
   hook.url = url;
   hook.events = "*";
   hook.secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-  if (tc_open(&engine, &options) || tc_webhook_create(engine, &hook, NULL)) bench_die("%s", tc_last_error());
+  if (tc_open(&engine, &options) || tc_webhook_create(engine, &hook, NULL, NULL)) bench_die("%s", tc_last_error());
   for (unsigned pair = 0; pair < args->pairs; pair++) {
     run_ours(engine, &ours, pair, count);
     run_bare(url, &bare, pair, count);

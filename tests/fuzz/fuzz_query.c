@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/timefmt.h"
 #include "base/utf8.h"
 #include "fuzz.h"
 #include "server/api/query.h"
@@ -79,6 +80,14 @@ static void check_number(tc_text text) {
   HOLDS(len > 0 && !tcd_parse_int(printed, (size_t)len, &again) && again == value);
 }
 
+static void check_instant(tc_text text) {
+  char printed[TCI_RFC3339_MS_LEN];
+  int64_t us, again;
+  if (tci_time_parse(text.ptr, text.len, &us)) return;
+  tci_time_format_ms(us, printed);
+  if (us >= 0) HOLDS(!tci_time_parse(printed, sizeof printed, &again) && again == us - us % 1000);
+}
+
 static void check_path(tc_text path) {
   static const tcd_route routes[] = {
     {TCD_GET, "/a/{}", no_handler, 0, 0, "", 0}, {TCD_POST, "/a/{}/b", no_handler, 0, 0, "", 0}, {TCD_GET, "/a:b", no_handler, 0, 0, "", 0}};
@@ -100,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_query(text);
   check_pairs(text);
   check_number(text);
+  check_instant(text);
   check_path(text);
   tci_free(copy);
   return 0;

@@ -70,6 +70,72 @@ START_TEST(every_day_of_a_thousand_years_agrees_with_the_c_library) {
 }
 END_TEST
 
+static int64_t parsed(const char *text) {
+  int64_t us = -1;
+  if (tci_time_parse(text, strlen(text), &us)) ck_abort_msg("%s is not taken", text);
+  return us;
+}
+
+START_TEST(instants_in_all_three_forms) {
+  ck_assert_int_eq(parsed("2024-01-15T10:00:00Z"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("2024-01-15t10:00:00z"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("2024-01-15T10:00Z"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("2024-01-15T10:00:00.123456789Z"), INT64_C(1705312800) * S + 123456);
+  ck_assert_int_eq(parsed("2024-01-15T10:00:00.5Z"), INT64_C(1705312800) * S + 500000);
+  ck_assert_int_eq(parsed("2024-01-15T15:30:00+05:30"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("2024-01-15T15:30:00+0530"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("2024-01-15T02:00:00-08"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("2024-02-29T23:59:60Z"), INT64_C(1709251200) * S);
+  ck_assert_int_eq(parsed("Mon, 15 Jan 2024 10:00:00 GMT"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("Mon, 5 Feb 2024 10:00:00 +0100"), INT64_C(1707123600) * S);
+  ck_assert_int_eq(parsed("1705312800000"), INT64_C(1705312800) * S);
+  ck_assert_int_eq(parsed("-1"), -1000);
+  ck_assert_int_eq(parsed("0000-01-01T00:00:00Z"), INT64_C(-62167219200) * S);
+}
+END_TEST
+
+START_TEST(what_is_no_instant) {
+  static const char *const texts[] = {"",
+                                      "2024-01-15",
+                                      "2024-01-15T10:00:00",
+                                      "2024-01-15 10:00:00Z",
+                                      "2023-02-29T10:00:00Z",
+                                      "2024-13-01T10:00:00Z",
+                                      "2024-01-32T10:00:00Z",
+                                      "2024-01-15T24:00:00Z",
+                                      "2024-01-15T10:60:00Z",
+                                      "2024-01-15T10:00:00.Z",
+                                      "2024-01-15T10:00:00.1234567890Z",
+                                      "2024-01-15T10:00:00+19:00",
+                                      "2024-01-15T10:00:00Zjunk",
+                                      "24-01-15T10:00:00Z",
+                                      "Foo, 15 Jan 2024 10:00:00 GMT",
+                                      "Mon, 15 Foo 2024 10:00:00 GMT",
+                                      "Mon, 15 Jan 2024 10:00:00",
+                                      "1705312800000.5",
+                                      "-",
+                                      "+1",
+                                      " 1",
+                                      "999999999999999",
+                                      "9999999999999999999"};
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    int64_t us = 7;
+    ck_assert_msg(tci_time_parse(texts[i], strlen(texts[i]), &us) == -1, "'%s' is taken", texts[i]);
+    ck_assert_int_eq(us, 7);
+  }
+}
+END_TEST
+
+START_TEST(what_is_written_is_read) {
+  for (int64_t day = -719528; day < 2932896; day += 13) {
+    int64_t at = day * 86400 * S + (day & 1023) * 84 * S + 123000, us = 0;
+    char text[TCI_RFC3339_MS_LEN];
+    tci_time_format_ms(at, text);
+    if (tci_time_parse(text, sizeof text, &us) || us != at) ck_abort_msg("%.24s is read as %lld", text, (long long)us);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("timefmt");
   TCase *tests = tcase_create("timefmt");
@@ -78,6 +144,9 @@ int main(void) {
   tcase_add_test(tests, a_part_of_a_millisecond_is_dropped_towards_the_past);
   tcase_add_test(tests, what_four_digits_cannot_hold_is_clamped);
   tcase_add_test(tests, every_day_of_a_thousand_years_agrees_with_the_c_library);
+  tcase_add_test(tests, instants_in_all_three_forms);
+  tcase_add_test(tests, what_is_no_instant);
+  tcase_add_test(tests, what_is_written_is_read);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);
