@@ -332,7 +332,7 @@ static int begin(tci_webhooks *w) {
   w->due = tci_alloc(sizeof(due_rows));
   if (!w->due) return tci_fail(TC_ENOMEM, "out of memory for webhooks");
   options.after_seq = cursor;
-  options.flags = TC_SUB_AFTER_SEQ;
+  options.flags = TC_SUB_AFTER_SEQ | TCI_SUB_OWN;
   w->horizon_seq = atomic_load(&w->engine->log_seq);
   w->pulled_seq = w->ledger.written_cursor = cursor;
   return tci_sub_open(w->engine, &options, NULL, NULL, &w->sub);

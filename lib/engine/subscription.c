@@ -38,6 +38,7 @@ int tci_sub_open(tc_engine *engine, const tc_sub_options *options, tc_event_fn f
   sub->fn = fn;
   sub->userdata = userdata;
   sub->kinds = options->kinds;
+  sub->own = (options->flags & TCI_SUB_OWN) != 0;
   if (options->room_id) {
     sub->room = tci_strndup(options->room_id, strlen(options->room_id));
     if (!sub->room) {
@@ -59,14 +60,14 @@ int tci_sub_open(tc_engine *engine, const tc_sub_options *options, tc_event_fn f
   pthread_mutex_lock(&subs->mutex);
   if (subs->stop) {
     rc = TC_ECLOSED;
-  } else if (subs->count >= TCI_SUBS_MAX + (engine->webhooks != NULL)) { /* the webhooks' own is not the callers' */
+  } else if (!sub->own && subs->count >= TCI_SUBS_MAX) {
     rc = TC_ELIMIT;
   } else {
     rc = TC_OK;
     sub->next = subs->first;
     if (sub->next) sub->next->before = sub;
     subs->first = sub;
-    subs->count++;
+    subs->count += !sub->own;
     subs->news = 1;
     if (fn) pthread_cond_broadcast(&subs->moved);
   }
@@ -180,7 +181,7 @@ static void unlink_sub(tci_subs *subs, tc_sub *sub) {
   if (sub->next) sub->next->before = sub->before;
   if (subs->first == sub) subs->first = sub->next;
   sub->next = sub->before = NULL;
-  subs->count--;
+  subs->count -= !sub->own;
 }
 
 void tci_sub_close(tc_sub *sub) {

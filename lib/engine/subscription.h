@@ -4,12 +4,14 @@
 
 #include "engine/engine.h"
 
-#define TCI_SUB_CHUNK 64 /* events read ahead under one lock */
+#define TCI_SUB_OWN (1u << 31) /* in tc_sub_options.flags: the engine's, not counted among the callers' */
+#define TCI_SUB_CHUNK 64       /* events read ahead under one lock */
 
 struct tc_sub {
   struct tc_sub *next, *before; /* under subs.mutex */
   tc_engine *engine;
   char *room; /* NULL: all */
+  int own;    /* TCI_SUB_OWN */
   uint64_t kinds;
   tc_event_fn fn;
   void *userdata;

@@ -213,7 +213,7 @@ static void run_fresh(side *s, unsigned pair, unsigned count, bench_published lo
 static void learn_frame(const side *ours) {
   bench_fanned out;
   bench_subs *subs = open_subs(ours, 10, 0);
-  bench_subs_run(subs, &(bench_published){.window = WINDOW, .measure_us = 200000}, &out);
+  bench_subs_run(subs, &(bench_published){.window = WINDOW, .measure_us = 5000000, .messages = 1}, &out);
   frame_bytes = bench_subs_frame(subs, frame);
   bench_subs_close(subs);
   bench_settle(ours->server.pid);

@@ -309,16 +309,17 @@ void bench_subs_run(bench_subs *subs, const bench_published *load, bench_fanned 
   uint64_t counted = 0, first = subs->posted, reads = subs->reads, frames = subs->frames;
   int counting = 0;
   while (now < end && !(counting && load->messages && subs->done - counted >= load->messages)) {
-    publish_what_is_due(subs, load, load->per_second > 0 ? first + (uint64_t)((double)(now - begin) * load->per_second / 1e6) : MESSAGES_MAX);
-    wait_and_read(subs, load->per_second > 0 ? 1 : 1000);
-    now = bench_now_us();
     if (!counting && now >= counted_from) {
       counting = 1;
       counted_from = now;
       counted = subs->done;
       if (load->at) load->at(load->arg, 0);
     }
+    publish_what_is_due(subs, load, load->per_second > 0 ? first + (uint64_t)((double)(now - begin) * load->per_second / 1e6) : MESSAGES_MAX);
+    wait_and_read(subs, load->per_second > 0 ? 1 : 1000);
+    now = bench_now_us();
   }
+  if (!counting) bench_die("the machine stood still for all of a run");
   if (load->at) load->at(load->arg, 1);
   *out = (bench_fanned){.seconds = (double)(now - counted_from) / 1e6, .messages = subs->done - counted};
   out->deliveries = out->messages * subs->options.count;
