@@ -84,9 +84,10 @@ struct tcd_hub {
   tcd_source source; /* the subscription's bell */
   uint64_t max_lag_bytes, max_replay;
   int64_t max_lag_us;
-  int news;       /* the subscription may have something */
-  int64_t seq;    /* passed on */
-  tci_sipkey key; /* of the tables */
+  int news;              /* the subscription may have something */
+  int64_t wait_until_us; /* 0, or until when what is committed waits for what is being committed */
+  int64_t seq;           /* passed on */
+  tci_sipkey key;        /* of the tables */
   tcd_table rooms, channels;
   tcd_room *all; /* every room's events */
   tcd_channel *dirty;

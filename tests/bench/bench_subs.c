@@ -16,13 +16,15 @@
 #include "bench_util.h"
 
 enum {
-  PUBLISHERS = 32,
+  PUBLISHERS = 8,
   MESSAGES_MAX = 1 << 22,
   READ_BYTES = 256 << 10,
   STALLED_BUFFER = 4096,
   PATIENCE_US = 20000000,
   PAYLOAD_MIN = 64,
-  PENDING_BYTES = 1 << 16
+  PENDING_BYTES = 1 << 16,
+  LINE_BYTES = 1024,
+  ANSWER_BYTES = 1 << 17
 };
 
 typedef struct subscriber {
@@ -35,7 +37,7 @@ typedef struct subscriber {
 typedef struct publisher {
   int fd, busy;
   size_t answer_len;
-  char answer[2048];
+  char answer[ANSWER_BYTES];
 } publisher;
 
 struct bench_subs {
@@ -50,8 +52,8 @@ struct bench_subs {
   uint32_t *latency_us; /* of done messages */
   uint64_t seed;
   char *buffer;
-  char *
-    pending; /* to the bare loop: what is published in one turn goes in one send, or a sweep would start with the first message and leave the rest to the next */
+  /* What is published in one turn goes in one send, to the bare loop as to the server: or a sweep would start with the first message and leave the rest to the next. */
+  char *pending;
   size_t pending_len;
   char frame[BENCH_FRAME_MAX]; /* the first reader's newest */
   size_t frame_len;
@@ -179,39 +181,44 @@ static publisher *idle_publisher(bench_subs *subs) {
   return NULL;
 }
 
-static void flush_pending(bench_subs *subs) {
-  send_all(subs->publishers[0].fd, subs->pending, subs->pending_len);
+/* To the server as one POST of a batch, the way for a publisher that has many. */
+static void flush_pending(bench_subs *subs, publisher *by) {
+  char head[256];
+  if (!subs->options.bare) {
+    int len =
+      snprintf(head, sizeof head, "POST /api/tips:batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
+               subs->pending_len);
+    by->busy = 1;
+    by->answer_len = 0;
+    send_all(by->fd, head, (size_t)len);
+  }
+  send_all(by->fd, subs->pending, subs->pending_len);
   subs->pending_len = 0;
 }
 
-static void publish(bench_subs *subs, publisher *by) {
-  char body[512], request[1024];
+static void publish(bench_subs *subs) {
+  char *at = subs->pending + subs->pending_len;
   bench_tip tip;
   uint64_t n = subs->posted++;
   if (n >= MESSAGES_MAX) bench_die("more messages than this benchmark has room for");
   bench_tip_make(&tip, subs->seed, n, BENCH_SENDERS);
   memcpy(tip.room, "stadium", 8);
-  size_t len = bench_tip_json(&tip, body, sizeof body, 0);
+  size_t len = bench_tip_json(&tip, at + 4, LINE_BYTES - 5, !subs->options.bare);
   subs->missing[n] = subs->options.count;
   subs->posted_us[n] = bench_now_us();
-  if (subs->options.bare) {
-    uint32_t size = (uint32_t)len; /* the bare loop's protocol: a length, and the bytes that it does not look at */
-    if (subs->pending_len + 4 + len > PENDING_BYTES) flush_pending(subs);
-    memcpy(subs->pending + subs->pending_len, &size, 4);
-    memcpy(subs->pending + subs->pending_len + 4, body, len);
+  if (subs->options.bare) { /* its protocol: a length, and the bytes that it does not look at */
+    uint32_t size = (uint32_t)len;
+    memcpy(at, &size, 4);
     subs->pending_len += 4 + len;
-    return;
+  } else {
+    memmove(at, at + 4, len);
+    at[len] = '\n';
+    subs->pending_len += len + 1;
   }
-  int head = snprintf(request, sizeof request,
-                      "POST /api/tips HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: %s\r\nContent-Length: %zu\r\n\r\n",
-                      tip.key, len);
-  memcpy(request + head, body, len);
-  by->busy = 1;
-  by->answer_len = 0;
-  send_all(by->fd, request, (size_t)head + len);
 }
 
 static void read_answer(publisher *by) {
+  static const char created[] = "{\"status\":201,";
   ssize_t n = recv(by->fd, by->answer + by->answer_len, sizeof by->answer - 1 - by->answer_len, 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) bench_die("the publisher was sent away");
@@ -219,8 +226,12 @@ static void read_answer(publisher *by) {
   by->answer[by->answer_len] = '\0';
   const char *end = strstr(by->answer, "\r\n\r\n"), *length = strstr(by->answer, "Content-Length: ");
   if (!end || !length) return;
-  if (strncmp(by->answer, "HTTP/1.1 201 ", 13) != 0) bench_die("a tip was answered %.40s", by->answer);
-  if (by->answer_len >= (size_t)(end + 4 - by->answer) + strtoul(length + 16, NULL, 10)) by->busy = 0;
+  if (strncmp(by->answer, "HTTP/1.1 200 ", 13) != 0) bench_die("a batch was answered %.40s", by->answer);
+  if (by->answer_len < (size_t)(end + 4 - by->answer) + strtoul(length + 16, NULL, 10)) return;
+  for (const char *line = end + 4; *line; line = strchr(line, '\n') + 1) {
+    if (strncmp(line, created, sizeof created - 1) != 0 || !strchr(line, '\n')) bench_die("a tip was answered %.60s", line);
+  }
+  by->busy = 0;
 }
 
 static void frame_done(bench_subs *subs, subscriber *reader) {
@@ -299,9 +310,14 @@ static void wait_and_read(bench_subs *subs, int timeout_ms) {
 }
 
 static void publish_what_is_due(bench_subs *subs, const bench_published *load, uint64_t due) {
-  publisher *by;
-  while (subs->posted - subs->done < load->window && subs->posted < due && (by = idle_publisher(subs)) != NULL) publish(subs, by);
-  if (subs->pending_len) flush_pending(subs);
+  publisher *by = idle_publisher(subs);
+  while (by && subs->posted - subs->done < load->window && subs->posted < due) {
+    publish(subs);
+    if (subs->pending_len + LINE_BYTES <= PENDING_BYTES) continue;
+    flush_pending(subs, by);
+    by = idle_publisher(subs);
+  }
+  if (subs->pending_len) flush_pending(subs, by);
 }
 
 void bench_subs_run(bench_subs *subs, const bench_published *load, bench_fanned *out) {
