@@ -73,7 +73,7 @@ const tcd_transport *tcd_transport_find(tc_text name) {
 
 int tcd_receiver_is_full(const tcd_receiver *receiver) {
   const tcd_outlet *outlet = &receiver->outlet;
-  return receiver->over || outlet->done || outlet->own.len - outlet->own_sent >= FULL_BYTES;
+  return receiver->over || outlet->done || outlet->own.err || outlet->own.len - outlet->own_sent >= FULL_BYTES;
 }
 
 /* Taken whatever its size: what waits in a session has a limit of its own, and a frame that has begun must come with its end. */
@@ -107,12 +107,13 @@ static void put_head(tcd_receiver *receiver, const char *framing) {
   tcd_outlet_wrote(&receiver->outlet);
 }
 
-/* The whole response is put: the session is free for the next one. */
+/* The whole response is put: the session is free for the next one. If there was no memory for it, it stays with this one, whose connection is about to be closed: that interrupts it. */
 void tcd_receiver_end(tcd_receiver *receiver) {
   if (receiver->over) return;
+  if (receiver->chunked) put(receiver, "0\r\n\r\n", 5);
+  if (receiver->outlet.own.err) return;
   receiver->over = 1;
   if (receiver->session) tcd_session_detach(receiver->session, 0);
-  if (receiver->chunked) put(receiver, "0\r\n\r\n", 5);
   if (receiver->keep) tcd_outlet_return(&receiver->outlet);
   else tcd_outlet_finish(&receiver->outlet);
 }

@@ -24,7 +24,17 @@ static void start_timer(tcd_session *session) {
   tcd_timer_start(&front_of(session)->wheel, &session->timer, front_of(session)->now_us + ms * 1000LL);
 }
 
+/* Nothing more is sent behind it, and no message comes. */
+static void end(tcd_session *session, uint16_t code, const char *reason) {
+  if (session->code) return;
+  session->code = code;
+  size_t len = strnlen(reason, sizeof session->reason - 1);
+  memcpy(session->reason, reason, len);
+  session->reason[len] = '\0';
+}
+
 static void close_service(tcd_session *session) {
+  end(session, 1000, ""); /* should it still want to send or close */
   if (session->pipe.session) session->pipe.service->closed(&session->pipe);
   session->pipe.session = NULL;
   tcd_sink_leave(&session->sink);
@@ -87,14 +97,6 @@ static void put_string(tc_text message, tci_buf *out) {
 
 static const tcd_framing framing = {"sockjs", put_string};
 
-static void end(tcd_session *session, uint16_t code, const char *reason) {
-  if (session->code) return;
-  session->code = code;
-  size_t len = strnlen(reason, sizeof session->reason - 1);
-  memcpy(session->reason, reason, len);
-  session->reason[len] = '\0';
-}
-
 /* A message is lost: nothing may follow it. What waits up to `before` is whole. */
 static void end_at(tcd_session *session, size_t before) {
   session->waiting.len = before;
@@ -114,6 +116,7 @@ static void on_send(tcd_pipe *pipe, tc_text message) {
 
 static void on_close(tcd_pipe *pipe, uint16_t code, const char *reason) {
   tcd_session *session = of_pipe(pipe);
+  if (session->code) return;
   end(session, code, reason);
   tcd_session_flush(session);
   if (!session->receiver) start_timer(session);
@@ -188,6 +191,7 @@ void tcd_session_detach(tcd_session *session, int interrupted) {
   session->receiver = NULL;
   session->pipe.heard_us = front_of(session)->now_us;
   if (interrupted) {
+    session->code = 0; /* an end that it was to hear of, behind messages that it has not heard */
     end(session, 1002, "Connection interrupted");
     tci_buf_free(&session->waiting);
     close_service(session); /* from the hub's turn or from a request: no call of the service is running */

@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "server/ws/handshake.h"
 
+#define ANSWER_US 2000000         /* how long a client has to answer our close frame, */
+#define ANSWER_BYTES (256u << 10) /* and how much it may still say before: what was on its way */
+
 static tcd_ws *of_outlet(tcd_outlet *outlet) { return (tcd_ws *)outlet; }
 static tcd_ws *of_beat(tcd_timer *timer) { return (tcd_ws *)((char *)timer - offsetof(tcd_ws, beat)); }
 
@@ -13,12 +16,19 @@ tcd_ws *tcd_ws_of_pipe(tcd_pipe *pipe) { return (tcd_ws *)((char *)pipe - offset
 
 static tcd_front *front_of(const tcd_ws *ws) { return tcd_hub_front(ws->pipe.hub); }
 
-/* Our close frame and nothing behind it. */
+/* Our close frame and nothing behind it. The stream ends when the client has answered (7.1.1): many take an end before that for a connection that broke, and lose the code. */
 static void close_with(tcd_ws *ws, uint16_t code, const char *reason) {
   if (ws->closing) return;
   ws->closing = 1;
   tcd_ws_put_close(tcd_outlet_own(&ws->outlet), code, reason);
   tcd_outlet_wrote(&ws->outlet);
+  ws->outlet.sink.muted = 1;
+  tcd_timer_start(&front_of(ws)->wheel, &ws->beat, front_of(ws)->now_us + ANSWER_US);
+}
+
+/* No answer is waited for. */
+static void end_with(tcd_ws *ws, uint16_t code, const char *reason) {
+  close_with(ws, code, reason);
   tcd_outlet_finish(&ws->outlet);
 }
 
@@ -43,11 +53,11 @@ static const tcd_pipe_ops pipe_ops = {on_send, on_close};
 static void fail(tcd_ws *ws, int code) {
   if (code == 0xFFFF) tcd_outlet_close(&ws->outlet);
   else
-    close_with(ws, (uint16_t)code,
-               code == 1009   ? "the message is too long"
-               : code == 1007 ? "not valid UTF-8"
-               : code == 1011 ? "out of memory"
-                              : "protocol error");
+    end_with(ws, (uint16_t)code,
+             code == 1009   ? "the message is too long"
+             : code == 1007 ? "not valid UTF-8"
+             : code == 1011 ? "out of memory"
+                            : "protocol error");
 }
 
 static void on_message(tcd_ws *ws, tcd_ws_message *message) {
@@ -61,7 +71,7 @@ static void on_message(tcd_ws *ws, tcd_ws_message *message) {
   case TCD_WS_CLOSE:
     code = tcd_ws_close_code(message);
     if (code < 0) fail(ws, -code);
-    else close_with(ws, (uint16_t)(code == 1005 ? 1000 : code), ""); /* 5.5.1: the answer carries the code that came */
+    else end_with(ws, (uint16_t)(code == 1005 ? 1000 : code), ""); /* 5.5.1: the answer carries the code that came */
     break;
   default:
     code = ws->coding->incoming(ws, message->data, message->len);
@@ -78,17 +88,24 @@ static void on_input(tcd_outlet *outlet, char *bytes, size_t len) {
     return;
   }
   ws->pipe.heard_us = outlet->link.heard_us;
-  /* A message may end it all: by a close of the service, by a fault, by the client's own close. */
-  while (!ws->closing && !outlet->done) {
+  if (ws->closing) ws->ignored += len;
+  if (ws->ignored > ANSWER_BYTES) tcd_outlet_finish(outlet);
+  /* A message may end it all: by a fault, by the client's own close or its answer to ours. */
+  while (!outlet->ending && !outlet->done) {
     int rc = tcd_ws_next(&ws->parser, &bytes, &len, &message);
     if (!rc) return;
-    if (rc < 0) fail(ws, -rc);
-    else on_message(ws, &message);
+    if (!ws->closing) {
+      if (rc < 0) fail(ws, -rc);
+      else on_message(ws, &message);
+    } else if (rc < 0 || message.opcode == TCD_WS_CLOSE) {
+      tcd_outlet_finish(outlet);
+    }
   }
 }
 
 static void on_closed(tcd_outlet *outlet) {
   tcd_ws *ws = of_outlet(outlet);
+  ws->closing = 1; /* should the service still want to close */
   tcd_timer_stop(&front_of(ws)->wheel, &ws->beat);
   if (ws->pipe.session) ws->pipe.service->closed(&ws->pipe);
   tcd_ws_parser_free(&ws->parser);
@@ -105,7 +122,10 @@ static const tcd_outlet_ops outlet_ops = {.input = on_input, .closed = on_closed
 
 static void on_beat(tcd_timer *timer) {
   tcd_ws *ws = of_beat(timer);
-  if (ws->closing) return;
+  if (ws->closing) {
+    tcd_outlet_finish(&ws->outlet);
+    return;
+  }
   tcd_outlet_put(&ws->outlet, ws->coding->beat, strlen(ws->coding->beat));
   tcd_timer_start(&front_of(ws)->wheel, timer, front_of(ws)->now_us + ws->coding->beat_ms * 1000LL);
 }
@@ -133,10 +153,10 @@ static void open_service(tcd_ws *ws) {
   ws->pipe.heard_us = front->now_us;
   if (ws->coding->opened) ws->coding->opened(ws);
   if (ws->pipe.service->open(ws->pipe.service, &ws->pipe)) {
-    close_with(ws, 1011, "out of memory");
+    end_with(ws, 1011, "out of memory");
     return;
   }
-  if (ws->coding->beat_ms) tcd_timer_start(&front->wheel, &ws->beat, front->now_us + ws->coding->beat_ms * 1000LL);
+  if (ws->coding->beat_ms && !ws->closing) tcd_timer_start(&front->wheel, &ws->beat, front->now_us + ws->coding->beat_ms * 1000LL);
   tcd_outlet_start(&ws->outlet);
 }
 

@@ -28,8 +28,9 @@ struct tcd_ws {
   tcd_pipe pipe;
   tcd_ws_parser parser;
   const tcd_ws_coding *coding;
-  tcd_timer beat;
-  uint8_t closing; /* our close frame is put, or the client has ended: nothing more is said or heard */
+  tcd_timer beat;  /* when closing: the end of waiting for the client's answer */
+  size_t ignored;  /* bytes that came when closing */
+  uint8_t closing; /* our close frame is put, or the client has ended: nothing more is said, and of what comes only the client's close counts */
 };
 
 /* From on_request: answers the handshake (or refuses it through the reply, with the error body made by refuse) and runs service on it.

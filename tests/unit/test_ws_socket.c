@@ -8,17 +8,34 @@
 #include "front_kit.h"
 #include "ws_kit.h"
 
-/* A close frame with this code and reason, and nothing behind it. */
-static void expect_close(int fd, int code, const char *reason) {
+static void expect_close_frame(int fd, int code, const char *reason) {
   char text[160];
   size_t len;
   (void)snprintf(text, sizeof text, "[8 %c%c%s]", code >> 8, code & 0xff, reason);
   const char *got = ws_next(fd, &len);
   ck_assert_uint_eq(len, 2 + strlen(reason));
   ck_assert_mem_eq(got, text, len + 4);
+}
+
+static void expect_end(int fd) {
   ck_assert(client_ended(fd));
   close(fd);
   FRONT_WAIT(ws_closed == ws_opened);
+}
+
+/* The end of what the client has ended, or broken. */
+static void expect_close(int fd, int code, const char *reason) {
+  expect_close_frame(fd, code, reason);
+  expect_end(fd);
+}
+
+/* A close of the service: the stream ends behind our answer. */
+static void answer_close(int fd, int code, const char *reason) {
+  char answer[2] = {(char)(code >> 8), (char)(code & 0xff)};
+  expect_close_frame(fd, code, reason);
+  ck_assert(client_silent(fd));
+  ws_send(fd, CLOSE, answer, 2);
+  expect_end(fd);
 }
 
 START_TEST(echoes) {
@@ -113,9 +130,37 @@ START_TEST(the_service_closes) {
   len += ws_frame(bytes + len, PING, "nor this", 8);
   client_send_bytes(fd, bytes, len);
   ws_expect(fd, "[1 before]");
-  expect_close(fd, 4000, "as told");
+  answer_close(fd, 4000, "as told");
   ck_assert_int_eq(ws_messages, 1);
   ck_assert_int_eq(ws_closed, 1);
+  ws_end();
+}
+END_TEST
+
+/* What was on its way is not heard, and the answer is not waited for for ever. */
+START_TEST(close_answered_late_or_never) {
+  ws_begin();
+  int fd = ws_open(HEAD("/ws"));
+  SEND(fd, TEXT, "close");
+  ws_expect(fd, "[1 before]");
+  expect_close_frame(fd, 4000, "as told");
+  SEND(fd, TEXT, "not heard");
+  SEND(fd, PING, "nor this");
+  ck_assert(client_silent(fd));
+  SEND(fd, CLOSE, "\x0f\xa0");
+  expect_end(fd);
+  ck_assert_int_eq(ws_messages, 1);
+  fd = ws_open(HEAD("/coded/closing"));
+  ws_expect(fd, "[1 o]");
+  ws_expect(fd, "[1 c3000 Go away!]");
+  expect_close_frame(fd, 1000, "");
+  ck_assert(client_silent(fd));
+  front_advance(2200);
+  expect_end(fd);
+  fd = ws_open(HEAD("/closing"));
+  expect_close_frame(fd, 3000, "Go away!");
+  client_send_bytes(fd, "\xc1\x80\0\0\0\0", 6); /* broken: no answer will be found behind it */
+  expect_end(fd);
   ws_end();
 }
 END_TEST
@@ -123,13 +168,13 @@ END_TEST
 START_TEST(closed_from_within_open) {
   char bytes[1024] = HEAD("/closing") "\r\n";
   ws_begin();
-  expect_close(ws_open(HEAD("/closing")), 3000, "Go away!");
+  answer_close(ws_open(HEAD("/closing")), 3000, "Go away!");
   size_t len = strlen(bytes);
   len += ws_frame(bytes + len, TEXT, "not heard", 9);
   int fd = client_open();
   client_send_bytes(fd, bytes, len);
   (void)client_read(fd, 1);
-  expect_close(fd, 3000, "Go away!");
+  answer_close(fd, 3000, "Go away!");
   ck_assert_int_eq(ws_opened, 2);
   ck_assert_int_eq(ws_messages, 0);
   ws_end();
@@ -283,6 +328,7 @@ START_TEST(stopped) {
   tcd_front_stop(front, 1000);
   size_t len;
   ck_assert_str_eq(ws_next(fd, &len), "[8 \x03\xe9the server is stopping]");
+  SEND(fd, CLOSE, "\x03\xe9");
   ck_assert(client_ended(fd));
   ws_expect(coded, "[1 c1001 the server is stopping]");
   ck_assert_str_eq(ws_next(coded, &len), "[8 \x03\xe8]");
@@ -322,7 +368,7 @@ START_TEST(cut_off) {
   ws_expect(fd, "[1 e1]");
   ws_expect(fd, "[1 e2]");
   ws_expect(fd, "[1 cut 2 2]"); /* TCD_CUT_FAR: max_replay is 2 */
-  expect_close(fd, 1008, "cut");
+  answer_close(fd, 1008, "cut");
   ws_end();
 }
 END_TEST
@@ -341,12 +387,12 @@ START_TEST(coded) {
   SEND(fd, TEXT, "closenot heard");
   ws_expect(fd, "[1 <before>]");
   ws_expect(fd, "[1 c4000 as told]");
-  expect_close(fd, 1000, "");
+  answer_close(fd, 1000, "");
   ck_assert_int_eq(ws_messages, 3);
   fd = ws_open(HEAD("/coded/closing"));
   ws_expect(fd, "[1 o]");
   ws_expect(fd, "[1 c3000 Go away!]");
-  expect_close(fd, 1000, "");
+  answer_close(fd, 1000, "");
   fd = ws_open(HEAD("/coded"));
   ws_expect(fd, "[1 o]");
   SEND(fd, TEXT, "long");
@@ -397,6 +443,7 @@ int main(void) {
   tcase_add_test(tests, refused_and_still_http);
   tcase_add_test(tests, what_comes_with_the_request);
   tcase_add_test(tests, the_service_closes);
+  tcase_add_test(tests, close_answered_late_or_never);
   tcase_add_test(tests, closed_from_within_open);
   tcase_add_test(tests, not_opened);
   tcase_add_test(tests, the_client_closes);
