@@ -123,10 +123,10 @@ void tcd_link_start(tcd_link *link) {
 
 ssize_t tcd_link_send(tcd_link *link, const struct iovec *parts, int count) {
   struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
-  int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
   for (;;) {
     /* One part is the common case, and the kernel need not copy a header and a vector for it. */
-    ssize_t n = count == 1 ? send(link->source.fd, parts->iov_base, parts->iov_len, flags) : sendmsg(link->source.fd, &message, flags);
+    ssize_t n = count == 1 ? send(link->source.fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                           : sendmsg(link->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) return n;
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return -1;
