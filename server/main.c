@@ -97,6 +97,7 @@ static int open_engine(daemon_parts *d, char *error, size_t error_size) {
   options.tail_max_events = (uint32_t)c->tail_max_events;
   options.tail_max_bytes = c->tail_max_bytes;
   options.log = &d->log;
+  if (strcmp(c->currency, "none") != 0) options.currency = c->currency;
   tc_webhook_options webhooks = TC_WEBHOOK_OPTIONS_INIT;
   char secret_key[128] = "";
   if (strcmp(c->allow_receivers, "none") != 0) webhooks.allow_receivers = c->allow_receivers;

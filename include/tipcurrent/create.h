@@ -5,7 +5,8 @@
  *
  * Idempotency keys: 1 to 255 code points, without control characters; remembered for idempotency_ttl_s from the event's creation. The same key with the same request (the
  * validated values, not the bytes) gives the first event and replayed = 1, also when both are in flight at once; with another request TC_EMISMATCH
- * (draft-ietf-httpapi-idempotency-key-header, section 2.7). A key belongs to one kind. A create that failed leaves no key.
+ * (draft-ietf-httpapi-idempotency-key-header, section 2.7). A key belongs to one kind; the types of activity.h share theirs. A create that failed
+ * leaves no key.
  */
 #ifndef TIPCURRENT_CREATE_H
 #define TIPCURRENT_CREATE_H
@@ -26,11 +27,11 @@ typedef struct tc_result {
   const char *detail;    /* one line as in tc_last_error(), "" when TC_OK; borrowed for the call */
 } tc_result;
 
-/* Runs exactly once for each submit that returned TC_OK, on the engine's writer thread, in commit order, with no engine lock held. It may call any tc_ function
+/* Runs exactly once for each submit that returned TC_OK, on the engine's writer thread (without threads: whichever runs the engine), in commit order, with no engine lock held. It may call any tc_ function
  * that does not wait for the writer: synchronous creates and tc_close answer TC_EINVAL there. It must be short: the next commit waits for it. */
 typedef void (*tc_done_fn)(const tc_result *result, void *userdata);
 
-/* Takes one event of the given kind as a JSON object (RFC 8259, UTF-8), by the rules of the REST API: members as in docs/events.md, unknown ones ignored, the
+/* Takes one tip or reaction (kind) as a JSON object (RFC 8259, UTF-8), by the rules of the REST API: members as in docs/events.md, unknown ones ignored, the
  * last of duplicates counts, amount as number or decimal text. json need not be NUL-terminated and is not kept. idempotency_key: NUL-terminated, copied; NULL: none.
  * Returns at once (TC_OK: accepted, done will run). Errors: TC_EINVAL (the message names the member and the limit), TC_EBUSY (the queue is full), TC_ECLOSED, TC_ENOMEM;
  * done does not run then. Any thread; does not block. */

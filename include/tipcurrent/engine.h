@@ -1,6 +1,7 @@
 /* engine.h - open, watch and close an engine.
  *
- * An engine is one log with the threads that serve it: a writer (commits), an indexer (derived file), a dispatcher (subscription callbacks) and one that sends webhooks. Any number of
+ * An engine is one log with the threads that serve it: a writer (commits), an indexer (derived file), a dispatcher (subscription callbacks) and one that sends webhooks; or with none,
+ * under a host's loop (TC_NO_THREADS). Any number of
  * engines may live in one process; they share nothing. The library installs no signal handler, changes no signal disposition, never raises SIGPIPE, prints
  * nothing and never exits. Threads that it starts have all signals blocked.
  *
@@ -57,7 +58,9 @@ typedef struct tc_log {
 
 enum {
   /* A known idempotency key with another request is answered with the first event, as the Java service did, instead of TC_EMISMATCH. */
-  TC_MISMATCH_REPLAY = 1u << 0
+  TC_MISMATCH_REPLAY = 1u << 0,
+  /* The engine starts no thread: the host runs it by tc_engine_poll, see there. */
+  TC_NO_THREADS = 1u << 1
 };
 
 typedef struct tc_options {
@@ -65,7 +68,7 @@ typedef struct tc_options {
   const char *storage_url;                   /* "sqlite:PATH", "memory:"; required. PATH's two companions are named PATH with "-index" before its suffix */
   uint64_t max_pending_bytes;                /* accepted but not committed: beyond it TC_EBUSY. 0: 64 MiB */
   uint32_t create_deadline_ms;               /* how long a create may wait for its commit. 0: 5000 */
-  uint32_t flags;                            /* TC_MISMATCH_REPLAY */
+  uint32_t flags;                            /* TC_MISMATCH_REPLAY, TC_NO_THREADS */
   uint32_t idempotency_ttl_s;                /* how long a key is remembered. 0: 86400 */
   uint32_t tail_max_events;                  /* committed but not yet indexed: beyond it the writer waits for the indexer. 0: 262144 */
   uint64_t tail_max_bytes;                   /* the same in bytes of memory. 0: 64 MiB */
@@ -74,9 +77,12 @@ typedef struct tc_options {
   const tc_log *log;                         /* NULL: silence */
   const struct tc_storage_ops *storage_ops;  /* NULL: chosen by the URL's scheme; else borrowed until tc_close */
   const struct tc_webhook_options *webhooks; /* NULL: the defaults. Copied */
+  const char *currency; /* ISO 4217 code of amounts that name none; NULL: as the log says, USD for a new one. TC_EINVAL: the log has events in another */
+  uint64_t
+    rollup_bytes; /* memory for statistics and leaderboards that are not written down yet or were used lately; a write takes half as much more for a moment. 0: 64 MiB */
 } tc_options;
 #define TC_OPTIONS_INIT \
-  { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Opens (creating what is missing) the storage and starts the engine's threads. Strings are copied. A missing, stale or foreign derived file is rebuilt
  * behind: tc_open does not wait for it; until the backlog is indexed, reads and keyed creates answer TC_EBUSY (tc_engine_status tells how far it is).
@@ -94,6 +100,9 @@ TC_API void tc_shutdown(tc_engine *engine);
  * other call on the engine is running or will come. Subscriptions must be closed before (those left are ended, their handles stay valid only for tc_sub_close).
  * Not from a callback: TC_EINVAL, and nothing is done. NULL is fine. Blocks. */
 TC_API int tc_close(tc_engine *engine);
+
+/* The currency of amounts that name none: three capital letters. Borrowed until tc_close; any thread; does not block. */
+TC_API const char *tc_engine_currency(const tc_engine *engine);
 
 /* The state of every queue and cursor at one moment. */
 typedef struct tc_status {
@@ -113,6 +122,31 @@ typedef struct tc_status {
 
 /* Fills *out, whose size the caller has set. Any thread; does not block on I/O. Errors: TC_EINVAL, TC_EVERSION. */
 TC_API int tc_engine_status(tc_engine *engine, tc_status *out);
+
+/* ---- An engine without threads (TC_NO_THREADS), for hosts with a loop of their own: examples/host_loop.c.
+ *
+ * Nothing happens by itself. tc_engine_poll commits what was submitted and answers it, runs subscription callbacks, sends webhooks, builds the indexes. Beside it
+ *  - synchronous creates, webhook changes and tc_close do the writing they wait for themselves, and what else is queued on the way; so does a tc_sub_next that waits (it polls);
+ *  - any thread may call anything, as with threads; one at a time runs the engine, the others wait for it. Answers and callbacks come in whichever thread that is;
+ *  - inside tc_done_fn synchronous creates answer TC_EINVAL, and inside any callback so do changes of webhooks, tc_close, tc_engine_poll, tc_engine_tick and a tc_sub_next that would wait;
+ *  - a callback that waits for another thread waits for ever when that one calls the engine;
+ *  - without polls or ticks nothing is indexed until the tail is full (then a create does a slice itself), reads cost more, and an engine that was opened far behind stays TC_EBUSY;
+ *  - a storage that does not answer holds a synchronous create until its deadline and a second, but never tc_engine_poll for more than one try (half a second with a locked SQLite file).
+ * The library starts no thread in this mode. libcurl starts one of its own for each name that it looks up, and waits for none of them; with an injected transport (transport.h) there is none. */
+
+/* Does what is due, at most one piece of each: a commit (1,024 events, 4 MiB), a round of callbacks (64 events for each subscription), a turn of the webhooks, a slice of indexing (16,384
+ * events). If there was nothing, waits up to timeout_ms for something (0: not at all, negative: no limit) and does that; may return earlier. TC_OK also when nothing was there.
+ * Any thread. Errors: TC_EINVAL (an engine with threads; inside a callback), TC_ECLOSED (after tc_shutdown, when what was accepted is done), TC_EUNKNOWN (epoll failed). */
+TC_API int tc_engine_poll(tc_engine *engine, int32_t timeout_ms);
+
+/* A descriptor that polls readable when tc_engine_poll has something to do: after a submit of any thread, when a socket of the webhooks moves, when a timer of the engine's is due
+ * (about once a second when idle). Level-triggered: not readable after a poll that left nothing. Belongs to the engine until tc_close; only to be watched. Its timers are the system's: a
+ * host that injects a clock and moves it calls tc_engine_poll itself. -1 with tc_last_error: an engine with threads. Any thread; does not block. */
+TC_API int tc_engine_fd(tc_engine *engine);
+
+/* Does one slice of indexing, or of clean-up when there is nothing to index, whether it is due or not. *more (may be NULL): 1 when there is more to do. Blocks for file I/O.
+ * Errors: TC_EINVAL (an engine with threads: it does that behind; inside a callback), those of the storage. */
+TC_API int tc_engine_tick(tc_engine *engine, int32_t *more);
 
 #ifdef __cplusplus
 }

@@ -15,22 +15,38 @@ extern "C" {
 typedef struct tc_event tc_event;
 
 /* Kinds. Numbers are stored in the log and never change. */
-enum { TC_KIND_TIP = 1, TC_KIND_REACTION = 2, TC_KIND_WEBHOOK_DISABLED = 3 /* made by the engine, see webhook.h */ };
+enum {
+  TC_KIND_TIP = 1,
+  TC_KIND_REACTION = 2,
+  TC_KIND_WEBHOOK_DISABLED = 3, /* made by the engine, see webhook.h */
+  TC_KIND_REFUND = 4,           /* of a tip: takes its amount back, wholly or in part */
+  TC_KIND_GOAL_REACHED = 5,     /* made by the engine */
+  TC_KIND_FOLLOW = 6,
+  TC_KIND_SUBSCRIBE = 7,
+  TC_KIND_RAID = 8,
+  TC_KIND_CUSTOM = 9 /* its type is a name that somebody registered */
+};
 
 /* Fields. Which kind has which: see the table in docs/events.md; asking a kind for a field that it does not have is "absent", not a mistake. */
 enum {
-  TC_FIELD_ROOM_ID = 1,        /* text, tip and reaction */
-  TC_FIELD_SENDER_ID = 2,      /* text, tip */
-  TC_FIELD_RECIPIENT_ID = 3,   /* text, tip */
-  TC_FIELD_USER_ID = 4,        /* text, reaction */
-  TC_FIELD_MESSAGE = 5,        /* text, tip, optional */
+  TC_FIELD_ROOM_ID = 1,        /* text, all kinds */
+  TC_FIELD_SENDER_ID = 2,      /* text, tip and refund */
+  TC_FIELD_RECIPIENT_ID = 3,   /* text, tip and refund */
+  TC_FIELD_USER_ID = 4,        /* text, reaction, follow, subscribe, raid, custom */
+  TC_FIELD_MESSAGE = 5,        /* text, optional: tip, follow, subscribe, raid, custom */
   TC_FIELD_EMOJI = 6,          /* text, reaction */
-  TC_FIELD_TARGET_ID = 7,      /* text, reaction, optional */
-  TC_FIELD_METADATA = 8,       /* text, tip and reaction, optional, opaque: never parsed */
-  TC_FIELD_AMOUNT = 9,         /* int, tip: hundredths, 1 to INT64_MAX */
+  TC_FIELD_TARGET_ID = 7,      /* text, optional: reaction, follow, subscribe, raid, custom */
+  TC_FIELD_METADATA = 8,       /* text, optional, opaque (never parsed): what people create, but not a refund */
+  TC_FIELD_AMOUNT = 9,         /* int, tip and refund: hundredths, 1 to INT64_MAX; goal reached: 0 when it counts tips */
   TC_FIELD_CREATED_AT_US = 10, /* int, all kinds: microseconds UTC */
   TC_FIELD_WEBHOOK_ID = 11,    /* text, webhook disabled */
-  TC_FIELD_REASON = 12         /* text, webhook disabled */
+  TC_FIELD_REASON = 12,        /* text, webhook disabled; optional in a refund */
+  TC_FIELD_CURRENCY = 13,      /* text, tip, refund and goal reached; absent: the engine's default */
+  TC_FIELD_TYPE = 14,          /* text, all kinds from refund on: "follow", or a registered name */
+  TC_FIELD_COUNT = 15,         /* int, follow, subscribe, raid, custom: as its type understands it, 0 when not given; goal reached: how many tips */
+  TC_FIELD_TIP_ID = 16,        /* int, refund */
+  TC_FIELD_GOAL_ID = 17,       /* int, goal reached */
+  TC_FIELD_TITLE = 18          /* text, goal reached */
 };
 
 /* All accessors: any thread, never block, never fail; what they return is borrowed and lives as long as the caller's reference. */

@@ -27,7 +27,7 @@ TC_API int tc_reaction_create(tc_engine *engine, const tc_reaction_new *reaction
 TC_API int tc_reaction_submit(tc_engine *engine, const tc_reaction_new *reaction, tc_done_fn done, void *userdata);
 TC_API int tc_reaction_get(tc_engine *engine, int64_t id, tc_event **out);
 
-/* As tc_tip_query. emoji is compared exactly, byte for byte. */
+/* As tc_tip_query. emoji: all spellings of one emoji are one, with the presentation selector (U+FE0F) or without; text that is no emoji is compared byte for byte. */
 typedef struct tc_reaction_query {
   size_t size;
   const char *room_id, *user_id, *emoji, *target_id;

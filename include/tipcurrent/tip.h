@@ -19,9 +19,10 @@ typedef struct tc_tip_new {
   const char *message;         /* optional (NULL), at most 1000 code points */
   const char *metadata;        /* optional (NULL), at most 65536 bytes, opaque */
   const char *idempotency_key; /* optional (NULL), see create.h */
+  const char *currency; /* optional (NULL): an ISO 4217 code, "EUR"; tc_engine_currency() is the same as NULL. Amounts are hundredths in every currency */
 } tc_tip_new;
 #define TC_TIP_NEW_INIT \
-  { sizeof(tc_tip_new), 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_tip_new), 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Creates a tip and returns after its durable commit. out (may be NULL): the event, the caller unrefs. replayed (may be NULL): 1 when the key was known.
  * Blocks up to create_deadline_ms. Any thread but inside tc_done_fn (TC_EINVAL).
@@ -39,15 +40,16 @@ TC_API int tc_tip_get(tc_engine *engine, int64_t id, tc_event **out);
 typedef struct tc_tip_query {
   size_t size;
   const char *room_id, *sender_id, *recipient_id;
-  const char *after; /* a cursor from tc_page_next, or "" for the start: keyset paging, page must be 0. NULL: by page number */
-  int64_t page;      /* 0 and up; page * page_size at most 1,000,000 (TC_EINVAL beyond, use after) */
-  int32_t page_size; /* 1 to 1000; 0: 20 */
+  const char *after;    /* a cursor from tc_page_next, or "" for the start: keyset paging, page must be 0. NULL: by page number */
+  int64_t page;         /* 0 and up; page * page_size at most 1,000,000 (TC_EINVAL beyond, use after) */
+  int32_t page_size;    /* 1 to 1000; 0: 20 */
+  const char *currency; /* a filter as those above; tc_engine_currency(): the tips that name none */
 } tc_tip_query;
 #define TC_TIP_QUERY_INIT \
-  { sizeof(tc_tip_query), 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_tip_query), 0, 0, 0, 0, 0, 0, 0 }
 
 /* One page of tips, newest first (createdAt DESC, seq DESC), into *out; the caller frees it by tc_page_free. Reads its own writes.
- * Cost: one filter, or room_id with one other, follows the page; sender_id with recipient_id, or all three, follows the shortest of their lists.
+ * Cost: one filter, or room_id with one other, follows the page; sender_id with recipient_id, or more, follows the shortest of their lists.
  * Blocks for database reads. Errors: TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_tip_list(tc_engine *engine, const tc_tip_query *query, tc_page **out);
 

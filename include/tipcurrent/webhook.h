@@ -1,7 +1,7 @@
 /* webhook.h - webhooks: HTTP POSTs of events to other systems, at least once, signed, retried.
  *
  * A webhook is a cursor over the log like any other: an event is delivered after its commit, and what was not delivered when the process ended is delivered after the next start, with
- * the same webhook-id. Delivery runs on a thread of the engine's own; no event and no other endpoint waits for a slow or dead one.
+ * the same webhook-id. Delivery runs on a thread of the engine's own (or in tc_engine_poll); no event and no other endpoint waits for a slow or dead one.
  *
  * What is sent: the event's JSON, the bytes that everybody else gets, with
  *   X-TipCurrent-Event, X-TipCurrent-Signature (base64 of HMAC-SHA256 with the secret), X-TipCurrent-Delivery-Attempt (1, 2, ...): as the Java service;
@@ -12,6 +12,7 @@
 #define TIPCURRENT_WEBHOOK_H
 
 #include "engine.h"
+#include "transport.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,9 +32,11 @@ typedef struct tc_webhook_options {
   uint32_t log_days;           /* how long attempts are kept; 30 */
   uint64_t log_rows;           /* and how many; 1,000,000 */
   uint32_t flags;              /* TC_WEBHOOK_EPOCH_TIME */
+  /* NULL: libcurl. Copied; what its userdata points to must outlive the engine. */
+  const tc_transport *transport;
 } tc_webhook_options;
 #define TC_WEBHOOK_OPTIONS_INIT \
-  { sizeof(tc_webhook_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_webhook_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 enum {
   TC_WEBHOOK_EPOCH_TIME = 1u << 0 /* createdAt in bodies as decimal seconds, as the Java service really sent it, instead of the README's ISO text */
 };

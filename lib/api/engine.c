@@ -13,7 +13,20 @@ typedef struct hooks {
   tc_random random;
   tc_log log;
   tc_webhook_options webhooks;
+  tc_transport transport;
 } hooks;
+
+static int take_webhooks(tc_options *o, hooks *h) {
+  if (!o->webhooks) return TC_OK;
+  int rc = tci_sized_in(&h->webhooks, sizeof h->webhooks, offsetof(tc_webhook_options, transport), o->webhooks, "webhooks");
+  o->webhooks = &h->webhooks;
+  if (rc || !h->webhooks.transport) return rc;
+  rc = tci_sized_in(&h->transport, sizeof h->transport, sizeof h->transport, h->webhooks.transport, "webhooks.transport");
+  if (!rc && (!h->transport.begin || !h->transport.abort || !h->transport.poll || !h->transport.wake))
+    rc = tci_fail(TC_EINVAL, "webhooks.transport: begin, abort, poll and wake are needed");
+  h->webhooks.transport = &h->transport;
+  return rc;
+}
 
 static int take_hooks(tc_options *o, hooks *h) {
   int rc = TC_OK;
@@ -43,13 +56,10 @@ int tc_open(tc_engine **out, const tc_options *options) {
   int rc = tci_sized_in(&o, sizeof o, offsetof(tc_options, storage_ops) + sizeof o.storage_ops, options, "options");
   if (rc) return rc;
   if (!o.storage_url) return tci_fail(TC_EINVAL, "storage_url: is required");
-  if (o.flags & ~(uint32_t)TC_MISMATCH_REPLAY) return tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", o.flags);
+  if (o.flags & ~(uint32_t)(TC_MISMATCH_REPLAY | TC_NO_THREADS)) return tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", o.flags);
   if (o.idempotency_ttl_s > 366u * 86400u) return tci_fail(TC_EINVAL, "idempotency_ttl_s: must be at most a year");
   rc = take_hooks(&o, &h);
-  if (!rc && o.webhooks) {
-    rc = tci_sized_in(&h.webhooks, sizeof h.webhooks, sizeof h.webhooks, o.webhooks, "webhooks");
-    o.webhooks = &h.webhooks;
-  }
+  if (!rc) rc = take_webhooks(&o, &h);
   return rc ? rc : tci_engine_open(out, &o);
 }
 
@@ -65,6 +75,8 @@ int tc_close(tc_engine *engine) {
   return TC_OK;
 }
 
+const char *tc_engine_currency(const tc_engine *engine) { return engine->currency; }
+
 int tc_engine_status(tc_engine *engine, tc_status *out) {
   tc_status status = TC_STATUS_INIT;
   tci_fail_clear();
@@ -76,4 +88,37 @@ int tc_engine_status(tc_engine *engine, tc_status *out) {
   memcpy(out, &status, size < sizeof status ? size : sizeof status);
   out->size = size;
   return TC_OK;
+}
+
+static int check_loop(const tc_engine *engine) {
+  if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
+  if (!engine->pump.on) return tci_fail(TC_EINVAL, "the engine runs its own threads: TC_NO_THREADS was not given");
+  return TC_OK;
+}
+
+/* Whoever is inside a callback is inside the engine already. */
+static int check_turn(const tc_engine *engine) {
+  int rc = check_loop(engine);
+  if (!rc && tci_pump_is_mine(engine)) rc = tci_fail(TC_EINVAL, "an engine cannot be run from its own callback");
+  return rc;
+}
+
+int tc_engine_poll(tc_engine *engine, int32_t timeout_ms) {
+  tci_fail_clear();
+  int rc = check_turn(engine);
+  if (rc) return rc;
+  rc = tci_pump_poll(engine, timeout_ms);
+  if (!rc) tci_fail_clear(); /* what went wrong inside was told where it belongs */
+  return rc;
+}
+
+int tc_engine_tick(tc_engine *engine, int32_t *more) {
+  tci_fail_clear();
+  int rc = check_turn(engine);
+  return rc ? rc : tci_pump_tick(engine, more);
+}
+
+int tc_engine_fd(tc_engine *engine) {
+  tci_fail_clear();
+  return check_loop(engine) ? -1 : engine->pump.epoll_fd;
 }

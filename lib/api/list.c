@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "api/door.h"
 #include "api/sized.h"
 #include "api/text.h"
 #include "engine/engine.h"
@@ -21,7 +22,7 @@ int tc_tip_get(tc_engine *engine, int64_t id, tc_event **out) { return get(engin
 
 int tc_reaction_get(tc_engine *engine, int64_t id, tc_event **out) { return get(engine, TC_KIND_REACTION, id, out); }
 
-static int list(tc_engine *engine, tci_list_request *request, const char *after, int64_t page, int32_t page_size, tc_page **out) {
+int tci_door_list(tc_engine *engine, tci_list_request *request, const char *after, int64_t page, int32_t page_size, tc_page **out) {
   tc_position position;
   if (!engine || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "out" : "engine");
   if (page_size < 0 || page_size > PAGE_SIZE_MAX) return tci_fail(TC_EINVAL, "size: must be from 1 to %d", PAGE_SIZE_MAX);
@@ -46,7 +47,9 @@ int tc_tip_list(tc_engine *engine, const tc_tip_query *query, tc_page **out) {
   request.filter.text[TC_COL_ROOM] = tci_text_of(q.room_id);
   request.filter.text[TC_COL_USER] = tci_text_of(q.sender_id);
   request.filter.text[TC_COL_PEER] = tci_text_of(q.recipient_id);
-  return list(engine, &request, q.after, q.page, q.page_size, out);
+  if (q.currency && engine && !strcmp(q.currency, engine->currency)) request.filter.absent = 1u << TC_COL_CURRENCY;
+  else request.filter.text[TC_COL_CURRENCY] = tci_text_of(q.currency);
+  return tci_door_list(engine, &request, q.after, q.page, q.page_size, out);
 }
 
 int tc_reaction_list(tc_engine *engine, const tc_reaction_query *query, tc_page **out) {
@@ -59,5 +62,5 @@ int tc_reaction_list(tc_engine *engine, const tc_reaction_query *query, tc_page 
   request.filter.text[TC_COL_USER] = tci_text_of(q.user_id);
   request.filter.text[TC_COL_BODY] = tci_text_of(q.emoji);
   request.filter.text[TC_COL_TARGET] = tci_text_of(q.target_id);
-  return list(engine, &request, q.after, q.page, q.page_size, out);
+  return tci_door_list(engine, &request, q.after, q.page, q.page_size, out);
 }

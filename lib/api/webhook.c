@@ -188,7 +188,8 @@ typedef struct replaying {
 static int is_wanted(const tci_hook *hook, const tc_record *row) {
   tc_text room = row->text[TC_COL_ROOM];
   if (hook->room && (!room.ptr || strlen(hook->room) != room.len || memcmp(hook->room, room.ptr, room.len) != 0)) return 0;
-  return tci_hook_wants(hook, tci_kind_of(row->kind)->created);
+  char name[TCI_EVENT_NAME_SIZE];
+  return tci_hook_wants(hook, tci_event_name(row, name));
 }
 
 static int add_seq(replaying *r, int64_t seq) {
@@ -255,7 +256,7 @@ static int walk_times(tc_engine *engine, replaying *r, int64_t from_us, int64_t 
   int rc = TC_OK;
   for (uint32_t number = 1; number <= TC_KIND_MAX && !rc; number++) {
     const tci_kind *kind = tci_kind_of(number);
-    if (kind && tci_hook_wants(r->hook, kind->created)) rc = walk_kind(engine, r, kind, from_us, to_us);
+    if (kind && (!kind->created || tci_hook_wants(r->hook, kind->created))) rc = walk_kind(engine, r, kind, from_us, to_us);
   }
   return rc;
 }

@@ -7,12 +7,15 @@
 #include "model/kind.h"
 #include "model/record.h"
 #include "webhook/sign.h"
+#include "webhook/text.h"
 
 #define LINES_MAX (16u << 10)
 #define BODY_MAX (8u << 20)
 #define TEST_BODY "{\"event\":\"test.event\",\"message\":\"This is a test webhook delivery\"}"
 
-static const char *event_name(const tci_parcel *parcel) { return parcel->event ? tci_kind_of(parcel->event->record.kind)->created : "test.event"; }
+static const char *event_name(const tci_parcel *parcel, char scratch[TCI_EVENT_NAME_SIZE]) {
+  return parcel->event ? tci_event_name(&parcel->event->record, scratch) : "test.event";
+}
 
 static tc_text span(const char *text) { return (tc_text){text, strlen(text)}; }
 
@@ -36,6 +39,7 @@ static void unlink_unrecorded(tci_webhooks *w, tci_parcel *parcel) {
 tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event, int64_t seq, int32_t attempt, int64_t first_us, int recorded) {
   tci_parcel *parcel = tci_zalloc(sizeof *parcel);
   if (!parcel) return NULL;
+  parcel->webhooks = w;
   parcel->target = target;
   parcel->event = event ? tc_event_ref(event) : NULL;
   parcel->seq = seq;
@@ -134,6 +138,7 @@ static int put_signatures(tci_webhooks *w, tci_parcel *parcel, const char *id, i
 }
 
 static int set_headers(tci_webhooks *w, tci_parcel *parcel) {
+  char name[TCI_EVENT_NAME_SIZE];
   int64_t now_us = tci_webhooks_now_us(w);
   char id[96];
   tci_buf *lines = &parcel->lines;
@@ -141,7 +146,7 @@ static int set_headers(tci_webhooks *w, tci_parcel *parcel) {
   put_id(parcel, id, sizeof id);
   (void)tci_buf_puts(lines, "Content-Type: application/json");
   (void)tci_buf_append(lines, "", 1);
-  (void)tci_buf_printf(lines, "X-TipCurrent-Event: %s", event_name(parcel));
+  (void)tci_buf_printf(lines, "X-TipCurrent-Event: %s", event_name(parcel, name));
   (void)tci_buf_append(lines, "", 1);
   (void)tci_buf_printf(lines, "X-TipCurrent-Delivery-Attempt: %d", parcel->attempt);
   (void)tci_buf_append(lines, "", 1);
@@ -155,32 +160,6 @@ static int set_headers(tci_webhooks *w, tci_parcel *parcel) {
   if (rc) return rc;
   for (size_t at = 0; at < lines->len; at += strlen(lines->data + at) + 1) parcel->headers[n++] = lines->data + at;
   parcel->headers[n] = NULL;
-  return TC_OK;
-}
-
-int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
-  tci_target *target = parcel->target;
-  tci_buf_clear(&parcel->lines);
-  tci_buf_clear(&parcel->body);
-  tci_hook_unref(parcel->hook);
-  parcel->hook = tci_hook_ref(target->hook);
-  int rc = set_body(w, parcel);
-  if (!rc) rc = set_headers(w, parcel);
-  if (rc) return rc;
-  parcel->send.url = parcel->hook->url;
-  parcel->send.headers = parcel->headers;
-  parcel->send.connect_ms = w->connect_ms;
-  parcel->send.total_ms = w->total_ms;
-  parcel->send.owner = parcel;
-  parcel->began_us = tci_webhooks_now_us(w);
-  rc = w->transport->ops->begin(w->transport, &parcel->send);
-  if (rc) return rc;
-  parcel->prev_sending = NULL;
-  parcel->next_sending = target->sending;
-  if (target->sending) target->sending->prev_sending = parcel;
-  target->sending = parcel;
-  target->in_flight++;
-  w->in_flight++;
   return TC_OK;
 }
 
@@ -228,7 +207,7 @@ static void note_health(tci_webhooks *w, tci_target *target, int disable, const 
 
 #define NOTE_FAILING_AFTER_US 60000000 /* a receiver that fails now and then costs no write of the configuration */
 
-static void judge_health(tci_webhooks *w, tci_target *target, const tci_sent *sent, int success) {
+static void judge_health(tci_webhooks *w, tci_target *target, const tc_sent *sent, int success) {
   int64_t now_us = tci_webhooks_now_us(w);
   if (success) {
     target->success_us = tci_engine_mono_us(w->engine);
@@ -243,7 +222,8 @@ static void judge_health(tci_webhooks *w, tci_target *target, const tci_sent *se
   else if (failing_us >= NOTE_FAILING_AFTER_US && !target->hook->failing_since_us) note_health(w, target, 0, "");
 }
 
-static void write_log(tci_webhooks *w, const tci_parcel *parcel, const tci_sent *sent, int success) {
+static void write_log(tci_webhooks *w, const tci_parcel *parcel, const tc_sent *sent, int success) {
+  char name[TCI_EVENT_NAME_SIZE];
   tc_delivery row = {.webhook_id = parcel->target->hook->id,
                      .seq = parcel->seq,
                      .created_at_us = tci_webhooks_now_us(w),
@@ -251,7 +231,7 @@ static void write_log(tci_webhooks *w, const tci_parcel *parcel, const tci_sent 
                      .attempt = parcel->attempt,
                      .status = sent->status,
                      .success = success,
-                     .event = span(event_name(parcel)),
+                     .event = span(event_name(parcel, name)),
                      .response = sent->status ? sent->response : (tc_text){NULL, 0},
                      .error = sent->error ? span(sent->error) : (tc_text){NULL, 0}};
   if (sent->status && !row.response.ptr) row.response = span("");
@@ -260,7 +240,7 @@ static void write_log(tci_webhooks *w, const tci_parcel *parcel, const tci_sent 
 }
 
 /* What a failed attempt leaves: another one later, or nothing. */
-static int retry(tci_webhooks *w, tci_parcel *parcel, const tci_sent *sent) {
+static int retry(tci_webhooks *w, tci_parcel *parcel, const tc_sent *sent) {
   uint64_t chance = 0;
   if (!parcel->event || parcel->target->gone) return 0;
   (void)w->engine->random.fill(w->engine->random.userdata, &chance, sizeof chance); /* without randomness the pause is the same for all, no more */
@@ -268,9 +248,9 @@ static int retry(tci_webhooks *w, tci_parcel *parcel, const tci_sent *sent) {
   return pause_us >= 0 && !tci_parcel_owe(w, parcel, parcel->attempt + 1, tci_webhooks_now_us(w) + pause_us);
 }
 
-void tci_parcel_landed(void *webhooks, tci_send *send, const tci_sent *sent) {
-  tci_webhooks *w = webhooks;
+static void landed(tc_send *send, const tc_sent *sent) {
   tci_parcel *parcel = send->owner;
+  tci_webhooks *w = parcel->webhooks;
   tci_target *target = parcel->target;
   int success = sent->status >= 200 && sent->status <= 299 && !sent->error;
   if (parcel->prev_sending) parcel->prev_sending->next_sending = parcel->next_sending;
@@ -278,6 +258,7 @@ void tci_parcel_landed(void *webhooks, tci_send *send, const tci_sent *sent) {
   if (parcel->next_sending) parcel->next_sending->prev_sending = parcel->prev_sending;
   target->in_flight--;
   w->in_flight--;
+  w->refused -= parcel->why != NULL;
   write_log(w, parcel, sent, success);
   if (success || !retry(w, parcel, sent)) {
     if (parcel->event && !parcel->again && (parcel->recorded || parcel->seq <= w->horizon_seq))
@@ -288,4 +269,68 @@ void tci_parcel_landed(void *webhooks, tci_send *send, const tci_sent *sent) {
   if (parcel->recorded && parcel->event && target->next_due_us != INT64_MAX && !target->gone) target->next_due_us = tci_webhooks_now_us(w);
   parcel->next_waiting = w->landed;
   w->landed = parcel; /* the transport may still look at send */
+}
+
+/* From a transport that the host brought: it may be newer or older than we are, and what it says is no more than bytes. */
+static void landed_outside(tc_send *send, const tc_sent *told) {
+  const tci_parcel *parcel = send->owner;
+  char response[TCI_TEXT_SIZE(TCI_RESPONSE_KEEP_POINTS)], error[TCI_TEXT_SIZE(TCI_ERROR_KEEP_POINTS) + 1];
+  tc_sent sent = {0};
+  memcpy(&sent, told, told->size < sizeof sent ? told->size : sizeof sent);
+  if (sent.error) {
+    tci_line_of(sent.error, TCI_ERROR_KEEP_POINTS, error);
+    sent.error = error;
+  } else if (sent.status < 100 || sent.status > 999) {
+    sent.error = "no answer";
+  }
+  if (sent.status < 100 || sent.status > 999) sent.status = 0;
+  sent.response.len = sent.response.ptr ? tci_text_of(sent.response.ptr, sent.response.len, TCI_RESPONSE_KEEP_POINTS, response) : 0;
+  sent.response.ptr = response;
+  if (sent.retry_after_us < 0) sent.retry_after_us = 0;
+  if (sent.duration_us <= 0) sent.duration_us = tci_webhooks_now_us(parcel->webhooks) - parcel->began_us;
+  landed(send, &sent);
+}
+
+int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
+  tci_target *target = parcel->target;
+  tci_buf_clear(&parcel->lines);
+  tci_buf_clear(&parcel->body);
+  tci_hook_unref(parcel->hook);
+  parcel->hook = tci_hook_ref(target->hook);
+  int rc = set_body(w, parcel);
+  if (!rc) rc = set_headers(w, parcel);
+  if (rc) return rc;
+  tci_url url;
+  parcel->why = NULL;
+  /* Again at each attempt: the configuration may have changed since the URL was registered. Curl's transport asks by itself, and for each address. */
+  if (!w->own_transport && !tci_policy_url(&w->policy, span(parcel->hook->url), &url, &parcel->why)) parcel->why = NULL;
+  parcel->send.size = sizeof parcel->send;
+  parcel->send.url = parcel->hook->url;
+  parcel->send.headers = parcel->headers;
+  parcel->send.connect_ms = w->connect_ms;
+  parcel->send.total_ms = w->total_ms;
+  parcel->send.done = w->own_transport ? landed : landed_outside;
+  parcel->send.owner = parcel;
+  parcel->send.transport = NULL;
+  parcel->began_us = tci_webhooks_now_us(w);
+  if (!parcel->why) rc = w->transport.begin(w->transport.userdata, &parcel->send);
+  if (rc) return rc;
+  w->refused += parcel->why != NULL;
+  parcel->prev_sending = NULL;
+  parcel->next_sending = target->sending;
+  if (target->sending) target->sending->prev_sending = parcel;
+  target->sending = parcel;
+  target->in_flight++;
+  w->in_flight++;
+  return TC_OK;
+}
+
+void tci_parcels_refuse(tci_webhooks *w) {
+  for (size_t i = 0; i < w->target_count && w->refused; i++) {
+    for (tci_parcel *parcel = w->targets[i]->sending, *next; parcel; parcel = next) {
+      next = parcel->next_sending;
+      tc_sent sent = {.size = sizeof sent, .error = parcel->why, .duration_us = 1};
+      if (parcel->why) landed(&parcel->send, &sent);
+    }
+  }
 }

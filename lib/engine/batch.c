@@ -2,20 +2,21 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+#include "engine/refunds.h"
+#include "model/kind.h"
 #include "model/record.h"
 
 static const char *const late_detail = "the deadline passed before the commit, nothing was stored";
 
-/* The slot of an earlier item with the same kind and key, or NULL after putting this one into the table. */
+/* The slot of an earlier item with the same key, or NULL after putting this one into the table. */
 static tci_slot *earlier(tci_batch *batch, uint32_t index, const tci_sipkey *key) {
   const tc_record *record = &batch->slots[index].item->event->record;
   tc_text text = record->text[TC_COL_KEY];
   size_t i = (size_t)tci_siphash(key, text.ptr, text.len) & (TCI_BATCH_TABLE - 1);
   for (; batch->table[i]; i = (i + 1) & (TCI_BATCH_TABLE - 1)) {
     tci_slot *slot = &batch->slots[batch->table[i] - 1];
-    const tc_record *other = &slot->item->event->record;
-    tc_text its = other->text[TC_COL_KEY];
-    if (other->kind == record->kind && its.len == text.len && memcmp(its.ptr, text.ptr, text.len) == 0) return slot;
+    if (tci_same_key(&slot->item->event->record, record)) return slot;
   }
   batch->table[i] = index + 1;
   return NULL;
@@ -26,7 +27,7 @@ static void resolve_key(tc_engine *engine, tci_batch *batch, uint32_t index, con
   tc_record *record = &slot->item->event->record;
   tci_slot *first = earlier(batch, index, key);
   if (first) {
-    slot->state = TCI_SLOT_TWIN;
+    slot->state = first->state == TCI_SLOT_DEFERRED ? TCI_SLOT_DEFERRED : TCI_SLOT_TWIN;
     slot->twin = (uint32_t)(first - batch->slots);
     return;
   }
@@ -56,6 +57,7 @@ void tci_batch_resolve(tc_engine *engine, tci_batch *batch, const tci_sipkey *ke
     } else if (slot->item->event->record.text[TC_COL_KEY].ptr) {
       resolve_key(engine, batch, i, key);
     }
+    if (slot->state == TCI_SLOT_APPEND && slot->item->event->record.kind == TC_KIND_REFUND) tci_refunds_decide(engine, batch, i);
   }
 }
 
@@ -120,9 +122,24 @@ size_t tci_batch_commit(tc_engine *engine, tci_batch *batch) {
 /* What the slot came to: its own event, or that of its key. */
 static const tc_event *event_of(const tci_slot *slot) { return slot->state == TCI_SLOT_KNOWN ? slot->known : slot->item->event; }
 
-void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
+/* Nothing is decided behind an append of which nobody will know whether it was made. */
+static void give_up_deferred(tc_engine *engine, tci_batch *batch) {
+  if (batch->stage != TCI_BATCH_UNKNOWN || !atomic_load(&engine->closing)) return;
   for (size_t i = 0; i < batch->n; i++) {
     tci_slot *slot = &batch->slots[i];
+    if (slot->state != TCI_SLOT_DEFERRED) continue;
+    slot->state = TCI_SLOT_FAILED;
+    slot->code = TC_ECLOSED;
+    slot->detail = "engine is closing";
+  }
+}
+
+void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
+  size_t done = 0, deferred = 0;
+  give_up_deferred(engine, batch);
+  for (size_t i = 0; i < batch->n; i++) {
+    tci_slot *slot = &batch->slots[i];
+    if (slot->state == TCI_SLOT_DEFERRED) continue;
     const tci_slot *first = slot->state == TCI_SLOT_TWIN ? &batch->slots[slot->twin] : slot;
     if (first->state == TCI_SLOT_FAILED) {
       slot->code = first->code;
@@ -139,7 +156,13 @@ void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
     answer(slot, event, replayed);
   }
   /* Only now: a twin's answer borrows from its first. */
-  for (size_t i = 0; i < batch->n; i++) tc_event_unref(batch->slots[i].known);
-  tci_pending_release(engine, batch->items, batch->n);
+  for (size_t i = 0; i < batch->n; i++) {
+    tc_event_unref(batch->slots[i].known);
+    tci_free(batch->slots[i].note);
+    if (batch->slots[i].state == TCI_SLOT_DEFERRED) batch->deferred[deferred++] = batch->slots[i].item;
+    else batch->items[done++] = batch->slots[i].item;
+  }
+  if (deferred) tci_queue_put_back(engine, batch->deferred, deferred);
+  tci_pending_release(engine, batch->items, done);
   batch->n = 0;
 }

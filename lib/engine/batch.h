@@ -8,13 +8,15 @@ enum {
   TCI_SLOT_APPEND = 1, /* goes into the log with this batch */
   TCI_SLOT_KNOWN,      /* its key belongs to an event that is there: known */
   TCI_SLOT_TWIN,       /* its key is that of an earlier slot of this batch: twin */
-  TCI_SLOT_FAILED      /* code and detail say why */
+  TCI_SLOT_FAILED,     /* code and detail say why */
+  TCI_SLOT_DEFERRED    /* hangs on an append of this very batch: goes back to the head of the queue */
 };
 
 typedef struct tci_slot {
   tci_pending *item;
   tc_event *known;    /* a reference */
-  const char *detail; /* static, or batch->detail */
+  const char *detail; /* static, batch->detail, or note */
+  char *note;         /* owned */
   int state;
   int code;
   uint32_t twin;
@@ -23,7 +25,11 @@ typedef struct tci_slot {
 
 #define TCI_BATCH_TABLE (TCI_COMMIT_MAX_EVENTS * 4)
 
+enum { TCI_BATCH_NONE, TCI_BATCH_APPENDS, TCI_BATCH_UNKNOWN /* an append was made whose outcome is open */ };
+
 typedef struct tci_batch {
+  int stage;
+  size_t recent; /* how many came lately, falling slowly */
   size_t n, append_n;
   int64_t created_at_us;
   uint8_t id[16];
@@ -33,7 +39,8 @@ typedef struct tci_batch {
   tc_append appends[TCI_COMMIT_MAX_EVENTS];    /* of the slots that append, in order */
   uint32_t append_slot[TCI_COMMIT_MAX_EVENTS]; /* which slot each is */
   tc_event *events[TCI_COMMIT_MAX_EVENTS];     /* borrowed, for the tail */
-  uint32_t table[TCI_BATCH_TABLE];             /* keys of this batch: slot + 1, 0 is free */
+  tci_pending *deferred[TCI_COMMIT_MAX_EVENTS];
+  uint32_t table[TCI_BATCH_TABLE]; /* keys of this batch: slot + 1, 0 is free */
 } tci_batch;
 
 /* batch->items[0..n) become slots: late ones fail, known keys and twins are found, the rest will append. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/kind.h"
 
 static const int column_of[TCI_DIM_COUNT] = {[TCI_DIM_ID] = -1,
                                              [TCI_DIM_KEY] = TC_COL_KEY,
@@ -15,13 +16,14 @@ int tci_dim_has(int dim, const tc_record *record) { return dim == TCI_DIM_ID || 
 
 uint64_t tci_chain_hash(const tci_sipkey *key, int dim, const tc_record *record) {
   /* Dimension and kind go into the key, so that one table serves all and the text is hashed as it stands. */
-  tci_sipkey mixed = {key->k0 ^ (uint64_t)(unsigned)dim << 32, key->k1 ^ record->kind};
+  tci_sipkey mixed = {key->k0 ^ (uint64_t)(unsigned)dim << 32, key->k1 ^ (dim == TCI_DIM_KEY ? TC_KEY_SPACE(record->kind) : record->kind)};
   if (dim == TCI_DIM_ID) return tci_siphash(&mixed, &record->id, sizeof record->id);
   tc_text text = record->text[column_of[dim]];
   return tci_siphash(&mixed, text.ptr, text.len);
 }
 
 static int same(int dim, const tc_record *a, const tc_record *b) {
+  if (dim == TCI_DIM_KEY) return tci_same_key(a, b);
   if (a->kind != b->kind) return 0;
   if (dim == TCI_DIM_ID) return a->id == b->id;
   tc_text x = a->text[column_of[dim]], y = b->text[column_of[dim]];

@@ -56,8 +56,23 @@ static void answer(const tc_result *result, void *userdata) {
 /* The writer answers by the deadline unless it hangs in the disk; this much later the caller gives up on it. */
 #define GRACE_US 1000000
 
+static int is_answered(void *arg) {
+  waiter *w = arg;
+  pthread_mutex_lock(&w->mutex);
+  int done = w->done;
+  pthread_mutex_unlock(&w->mutex);
+  return done;
+}
+
+/* Without threads the caller does the writer's work until its own is done. */
+static void write_inline(tc_engine *engine, waiter *w) {
+  int entered = tci_pump_enter(engine);
+  (void)tci_pump_write_until(engine, entered, is_answered, w, engine->create_deadline_us + GRACE_US);
+  tci_pump_leave(engine, entered);
+}
+
 int tci_create(tc_engine *engine, const tc_record *record, tc_event **out, int32_t *replayed) {
-  if (tci_thread_is_me(&engine->writer)) return tci_fail(TC_EINVAL, "a synchronous create inside tc_done_fn would wait for itself");
+  if (tci_engine_in_writer(engine)) return tci_fail(TC_EINVAL, "a synchronous create inside tc_done_fn would wait for itself");
   waiter *w = waiter_new();
   if (!w) return tci_fail(TC_ENOMEM, "out of memory for one event");
   int rc = tci_queue_submit(engine, record, answer, w);
@@ -66,7 +81,8 @@ int tci_create(tc_engine *engine, const tc_record *record, tc_event **out, int32
     waiter_drop(w);
     return rc;
   }
-  int timed_out = 0;
+  int timed_out = engine->pump.on;
+  if (engine->pump.on) write_inline(engine, w);
   pthread_mutex_lock(&w->mutex);
   while (!w->done && !timed_out) timed_out = tci_cond_wait(&w->answered, &w->mutex, engine->create_deadline_us + GRACE_US) == ETIMEDOUT;
   if (!w->done) {
@@ -74,6 +90,7 @@ int tci_create(tc_engine *engine, const tc_record *record, tc_event **out, int32
   } else if (w->code) {
     rc = tci_fail(w->code, "%s", w->detail);
   } else {
+    tci_fail_clear(); /* what was done here for others may have failed */
     if (replayed) *replayed = w->replayed;
     if (out) {
       *out = w->event;

@@ -64,7 +64,8 @@ static int offer_range(tci_webhooks *w, size_t from, size_t to, const char *name
 
 /* Room hooks and those of all rooms. */
 static int take_event(tci_webhooks *w, tc_event *event) {
-  const char *name = tci_kind_of(event->record.kind)->created, *room = tc_event_str(event, TC_FIELD_ROOM_ID);
+  char scratch[TCI_EVENT_NAME_SIZE];
+  const char *name = tci_event_name(&event->record, scratch), *room = tc_event_str(event, TC_FIELD_ROOM_ID);
   size_t from, to, global_to;
   tci_targets_of(w, NULL, &from, &global_to);
   int rc = offer_range(w, from, global_to, name, event);
@@ -75,12 +76,13 @@ static int take_event(tci_webhooks *w, tc_event *event) {
 
 /* 1: there may be more. */
 static int pull(tci_webhooks *w) {
+  w->stuck = 1;
   for (int i = 0; i < PULL_EVENTS; i++) {
     if (tci_ledger_is_full(w) && commit(w)) return 0;
     tc_event *event = w->held;
     int rc = event ? TC_OK : tci_sub_read(w->sub, &event);
     if (rc) {
-      if (rc == TC_ETIMEOUT) w->pulled_seq = atomic_load(&w->sub->passed_seq);
+      if (rc == TC_ETIMEOUT) w->stuck = 0, w->pulled_seq = atomic_load(&w->sub->passed_seq);
       else tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the log cannot be read, will try again: %s", tci_fail_detail());
       return 0;
     }
@@ -90,6 +92,7 @@ static int pull(tci_webhooks *w) {
     w->pulled_seq = event->record.seq;
     tc_event_unref(event);
   }
+  w->stuck = 0;
   return 1;
 }
 
@@ -344,7 +347,7 @@ static void finish(tci_webhooks *w) {
     tci_target *target = w->targets[i];
     while (target->sending) {
       tci_parcel *parcel = target->sending;
-      w->transport->ops->abort(w->transport, &parcel->send);
+      if (!parcel->why) w->transport.abort(w->transport.userdata, &parcel->send);
       target->sending = parcel->next_sending;
       if (target->sending) target->sending->prev_sending = NULL;
       if (parcel->event && !target->gone)
@@ -363,27 +366,47 @@ static void finish(tci_webhooks *w) {
   (void)commit(w); /* logged there; what is not written is repeated */
 }
 
-void *tci_webhooks_main(void *arg) {
-  tci_webhooks *w = arg;
+int tci_webhooks_begin(tci_webhooks *w) {
   int rc = begin(w);
-  if (rc) {
-    tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks do not run: %s: %s", tc_strerror(rc), tci_fail_detail());
-    tci_free(w->due);
-    return NULL;
-  }
-  while (!atomic_load(&w->stop)) {
-    int more = turn(w);
-    /* Said before the last look: who commits in between either is seen or sees that it has to wake us. */
-    atomic_store(&w->armed, 1);
-    if (!more && atomic_load(&w->engine->log_seq) > w->pulled_seq) more = 1;
-    rc = w->transport->ops->poll(w->transport, atomic_load(&w->stop) ? 0 : poll_ms(w, more));
-    atomic_store(&w->armed, 0);
-    if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the transport failed: %s", tc_strerror(rc));
-    free_landed(w);
-  }
+  w->running = !rc;
+  if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks do not run: %s: %s", tc_strerror(rc), tci_fail_detail());
+  if (rc) tci_free(w->due);
+  return w->running;
+}
+
+int tci_webhooks_turn(tci_webhooks *w) {
+  int more = turn(w);
+  /* Said before the last look: who commits in between either is seen or sees that it has to wake us. */
+  atomic_store(&w->armed, 1);
+  if (!more && atomic_load(&w->engine->log_seq) > w->pulled_seq) more = !w->stuck && w->parcels < TCI_PARCELS_MAX * 2;
+  return poll_ms(w, more);
+}
+
+int tci_webhooks_poll(tci_webhooks *w, int wait_ms) {
+  int rc = w->transport.poll(w->transport.userdata, w->refused ? 0 : wait_ms);
+  if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the transport failed: %s", tc_strerror(rc));
+  if (w->refused) tci_parcels_refuse(w);
+  int some = w->landed != NULL;
+  free_landed(w);
+  return some;
+}
+
+void tci_webhooks_end(tci_webhooks *w) {
   finish(w);
   tc_event_unref(w->held);
   tci_sub_close(w->sub);
   tci_free(w->due);
+  w->running = 0;
+}
+
+void *tci_webhooks_main(void *arg) {
+  tci_webhooks *w = arg;
+  if (!tci_webhooks_begin(w)) return NULL;
+  while (!atomic_load(&w->stop)) {
+    int wait_ms = tci_webhooks_turn(w);
+    (void)tci_webhooks_poll(w, atomic_load(&w->stop) ? 0 : wait_ms);
+    atomic_store(&w->armed, 0);
+  }
+  tci_webhooks_end(w);
   return NULL;
 }

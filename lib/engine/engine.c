@@ -7,8 +7,13 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "engine/batch.h"
+#include "engine/goals.h"
 #include "engine/open.h"
+#include "engine/refunds.h"
+#include "engine/rollup/rollup.h"
+#include "engine/settings.h"
 #include "engine/subscription.h"
+#include "engine/types.h"
 #include "engine/webhooks.h"
 #include "storage/schemes.h"
 
@@ -22,7 +27,11 @@ int64_t tci_engine_mono_us(const tc_engine *engine) { return engine->clock.monot
 
 int tci_engine_ready(const tc_engine *engine) { return atomic_load(&engine->index_seq) >= atomic_load(&engine->ready_at_seq); }
 
-int tci_engine_on_own_thread(const tc_engine *engine) { return tci_thread_is_me(&engine->writer) || tci_thread_is_me(&engine->dispatcher); }
+int tci_engine_on_own_thread(const tc_engine *engine) {
+  return tci_thread_is_me(&engine->writer) || tci_thread_is_me(&engine->dispatcher) || tci_pump_is_mine(engine);
+}
+
+int tci_engine_in_writer(const tc_engine *engine) { return tci_thread_is_me(&engine->writer) || (tci_pump_is_mine(engine) && engine->pump.in_writer); }
 
 void tci_engine_log(const tc_engine *engine, int32_t level, const char *format, ...) {
   char line[768];
@@ -126,12 +135,14 @@ static int open_storage(tc_engine *engine, const tc_options *o) {
   atomic_store(&engine->log_seq, state.log_seq);
   atomic_store(&engine->index_seq, state.index_seq);
   engine->last_created_at_us = state.log_seq ? state.last_created_at_us : INT64_MIN / 2; /* far from overflow in differences */
-  return load_tail(engine, &state);
+  rc = tci_settings_open(engine, o->currency);
+  return rc ? rc : load_tail(engine, &state);
 }
 
-static int start_threads(tc_engine *engine) {
+static int start(tc_engine *engine) {
+  if (engine->pump.on) return tci_pump_start(engine);
   int rc = tci_thread_start(&engine->writer, "tc-writer", tci_writer_main, engine);
-  if (!rc && engine->ops->derive) rc = tci_thread_start(&engine->indexer, "tc-indexer", tci_indexer_main, engine);
+  if (!rc && tci_indexer_is_wanted(engine)) rc = tci_thread_start(&engine->indexer, "tc-indexer", tci_indexer_main, engine);
   if (!rc) rc = tci_thread_start(&engine->dispatcher, "tc-dispatcher", tci_dispatcher_main, engine);
   if (rc) return tci_fail(TC_ENOMEM, "cannot start a thread: %s", strerror(rc));
   return engine->webhooks ? tci_webhooks_start(engine->webhooks) : TC_OK;
@@ -143,7 +154,10 @@ int tci_engine_open(tc_engine **out, const tc_options *o) {
   set_options(engine, o);
   int rc = init_locks(engine);
   if (rc) goto no_locks;
+  if (o->flags & TC_NO_THREADS) rc = tci_pump_open(engine);
+  if (rc) goto fail;
   engine->batch = tci_alloc(sizeof *engine->batch);
+  if (engine->batch) engine->batch->stage = TCI_BATCH_NONE, engine->batch->recent = 0;
   engine->index_rows = tci_indexer_memory();
   if (!engine->batch || !engine->index_rows) {
     rc = tci_fail(TC_ENOMEM, "out of memory for an engine");
@@ -155,8 +169,12 @@ int tci_engine_open(tc_engine **out, const tc_options *o) {
     goto fail;
   }
   rc = open_storage(engine, o);
+  if (!rc) rc = tci_rollup_open(engine, o->rollup_bytes);
+  if (!rc) rc = tci_types_open(engine);
+  if (!rc) rc = tci_refunds_open(engine);
+  if (!rc) rc = tci_goals_open(engine);
   if (!rc && engine->ops->work_commit) rc = tci_webhooks_open(engine, o->webhooks);
-  if (!rc) rc = start_threads(engine);
+  if (!rc) rc = start(engine);
   if (rc) goto fail;
   *out = engine;
   return TC_OK;
@@ -174,16 +192,15 @@ void tci_engine_shutdown(tc_engine *engine) {
   engine->queue.closing = 1;
   pthread_cond_broadcast(&engine->queue.filled);
   pthread_mutex_unlock(&engine->queue.mutex);
+  tci_pump_ring(engine);
 }
 
 void tci_engine_free(tc_engine *engine) {
   tci_engine_shutdown(engine);
+  tci_pump_finish(engine);
   tci_webhooks_stop(engine->webhooks); /* it asks the writer for things */
   tci_thread_join(&engine->writer);    /* it needs the indexer to make room in the tail: that one ends later */
-  pthread_mutex_lock(&engine->subs.mutex);
-  engine->subs.stop = 1;
-  pthread_cond_broadcast(&engine->subs.moved);
-  pthread_mutex_unlock(&engine->subs.mutex);
+  tci_dispatcher_stop(engine);
   tci_thread_join(&engine->dispatcher);
   pthread_mutex_lock(&engine->index_mutex);
   engine->index_stop = 1;
@@ -192,10 +209,15 @@ void tci_engine_free(tc_engine *engine) {
   tci_thread_join(&engine->indexer);
   tci_subs_end(engine);
   tci_webhooks_free(engine->webhooks);
+  tci_types_free(engine->types);
+  tci_refunds_free(engine->refunds);
+  tci_goals_free(engine->goals);
+  tci_rollup_close(engine->rollup);
   if (engine->ops) engine->ops->close(engine->storage);
   tci_tail_free(engine->tail);
   tci_free(engine->batch);
   tci_free(engine->index_rows);
+  tci_pump_close(engine);
   destroy_locks(engine);
   tci_free(engine);
 }

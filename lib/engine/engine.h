@@ -1,8 +1,10 @@
 /* engine.h - the engine's insides: what its threads share.
  *
  * Design notes
- *  - Three threads: the WRITER takes what is queued, appends it in one commit, puts it into the tail and answers; the INDEXER builds the derived file behind;
+ *  - Three threads (webhooks.h has a fourth): the WRITER takes what is queued, appends it in one commit, puts it into the tail and answers; the INDEXER builds the derived file behind;
  *    the DISPATCHER runs subscription callbacks. Callers' threads validate and encode before, and read.
+ *  - Each of them is a step and a wait: X_step does a bounded piece of the work and says what is left, X_main is the loop that waits. Without threads (pump.h) the steps are called by whoever
+ *    runs the engine at that moment.
  *  - Locks, each held for memory work only, never one inside another: queue.mutex, the tail's own, subs.mutex. Numbers that everybody looks at are atomics.
  *  - Order of things in the writer: commit, tail, (reads see it), wake followers and indexer, answer. So a caller who has its answer also finds its event.
  */
@@ -14,6 +16,7 @@
 
 #include "base/siphash.h"
 #include "base/thread.h"
+#include "engine/pump.h"
 #include "engine/tail.h"
 #include "model/event.h"
 #include "model/fail.h"
@@ -78,6 +81,7 @@ struct tc_engine {
   uint64_t max_pending_bytes;
   int64_t create_deadline_us;
   int64_t idempotency_ttl_us;
+  char currency[4]; /* of amounts that name none */
   uint32_t flags;
   uint32_t tail_max_events;
   uint64_t tail_max_bytes;
@@ -88,6 +92,11 @@ struct tc_engine {
   tci_queue queue;
   tci_subs subs;
   tci_thread writer, indexer, dispatcher;
+  tci_pump pump;
+  struct tci_rollup *rollup; /* NULL: the storage keeps no facts */
+  struct tci_types *types;
+  struct tci_refunds *refunds;
+  struct tci_goals *goals;
   struct tci_webhooks *webhooks; /* NULL: the storage keeps no outside effects */
   tci_sipkey hash_key;
   struct tci_batch *batch; /* the writer's working memory, from tc_open on, so that the writer never lacks it */
@@ -95,6 +104,7 @@ struct tc_engine {
   pthread_mutex_t index_mutex; /* the indexer waits for work */
   pthread_cond_t index_work;
   int index_stop;
+  int index_rung;   /* there is something else to do than indexing */
   void *index_rows; /* the indexer's working memory */
 
   int64_t last_created_at_us; /* writer only */
@@ -111,19 +121,26 @@ struct tc_engine {
 int tci_engine_ready(const tc_engine *engine);
 void tci_engine_log(const tc_engine *engine, int32_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int64_t tci_engine_mono_us(const tc_engine *engine);
-int tci_engine_on_own_thread(const tc_engine *engine); /* writer or dispatcher */
+int tci_engine_on_own_thread(const tc_engine *engine); /* writer or dispatcher: inside a callback */
+int tci_engine_in_writer(const tc_engine *engine);
 
 /* queue.c */
 int tci_queue_init(tci_queue *queue);
 void tci_queue_destroy(tci_queue *queue);
 /* Takes the record (validated) for the writer. TC_OK, TC_EBUSY, TC_ECLOSED, TC_ENOMEM, each with its detail. */
 int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done, void *userdata);
-/* Writer only: waits for work and takes a batch into items (room for TCI_COMMIT_MAX_EVENTS); 0: there are only jobs, or it is closing and nothing is left. */
-size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent);
-/* Runs run(engine, arg) on the writer's thread, between two commits, and waits for it. What it returns, with its detail; TC_ECLOSED, and it was not run. Not from the writer. */
+/* Writer's thread: waits for work, and a little for most of a recent batch. */
+void tci_queue_wait(tc_engine *engine, size_t recent);
+int tci_queue_has_work(tc_engine *engine); /* also: it is closing, and the writer has not ended */
+/* Writer only: takes a batch into items (room for TCI_COMMIT_MAX_EVENTS). */
+size_t tci_queue_take(tc_engine *engine, tci_pending **items);
+/* Runs run(engine, arg) on the writer's thread (without threads here), between two commits, and waits for it. What it returns, with its detail; TC_ECLOSED, TC_EBUSY, and it was not
+ * run. Not from the writer. */
 int tci_writer_call(tc_engine *engine, int (*run)(tc_engine *engine, void *arg), void *arg);
 /* Writer only: runs what waits; gone: answers all with TC_ECLOSED from now on. 1: the writer has to go on. */
 int tci_queue_run_jobs(tc_engine *engine, int gone);
+/* Writer only: these come first with the next batch, in their order. */
+void tci_queue_put_back(tc_engine *engine, tci_pending *const *items, size_t n);
 /* Writer only: takes up to max from the head whose deadline has passed. */
 size_t tci_queue_take_expired(tc_engine *engine, int64_t now_us, tci_pending **items, size_t max);
 /* Writer only: tells one caller how it ended. detail is for failures. */
@@ -134,11 +151,29 @@ void tci_pending_release(tc_engine *engine, tci_pending *const *items, size_t n)
 /* create.c: the synchronous wait. */
 int tci_create(tc_engine *engine, const tc_record *record, tc_event **out, int32_t *replayed);
 
-/* writer.c, indexer.c, dispatcher.c */
+/* writer.c: one batch, or one more try with a batch that could not be appended, and the jobs. */
+enum { TCI_WRITER_OVER, TCI_WRITER_BLOCKED /* a batch waits for the storage: try again a little later */, TCI_WRITER_READY };
+int tci_writer_step(tc_engine *engine); /* OVER: it is closing, and nothing is left */
+void tci_writer_end(tc_engine *engine); /* after OVER, once */
 void *tci_writer_main(void *engine);
-void *tci_indexer_main(void *engine);
+
+/* indexer.c: one slice, of indexing or of cleaning up. last: it is closing; 0 then: that was the end. */
+int tci_indexer_step(tc_engine *engine, int last);
+int64_t tci_indexer_pause_us(const tc_engine *engine); /* how long after the last step the next one is wanted, as things are now */
+int tci_indexer_has_more(const tc_engine *engine);
+int tci_indexer_slice(tc_engine *engine); /* indexing only */
 void tci_indexer_wake(tc_engine *engine);
+void tci_indexer_ring(tc_engine *engine);           /* there is a job of the rollup's */
+int tci_indexer_is_wanted(const tc_engine *engine); /* something is built behind the log */
 void *tci_indexer_memory(void);
+void *tci_indexer_main(void *engine);
+
+/* subscription.c: one look at all callback subscriptions. over: nothing more will come. */
+enum { TCI_ROUND_NONE, TCI_ROUND_SOME, TCI_ROUND_UNREAD /* the log could not be read: again after TCI_UNREAD_US */ };
+#define TCI_UNREAD_US 250000
+int tci_dispatcher_step(tc_engine *engine, int over);
+int tci_dispatcher_has_news(tc_engine *engine);
+void tci_dispatcher_stop(tc_engine *engine); /* the next empty round is the last */
 void *tci_dispatcher_main(void *engine);
 /* Writer, and at shutdown: there may be something new for followers. */
 void tci_subs_wake(tc_engine *engine);

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/goals.h"
+#include "engine/rollup/rollup.h"
 
 /* Small index transactions cost far more a row, and the tail answers for what is not indexed. So a few events wait this long for company. */
 #define LINGER_US 200000
@@ -15,12 +17,28 @@ typedef struct rows {
   tc_record records[TCI_INDEX_BATCH];
   size_t n;
   int rc;
+  int failed;                /* the last step could not index */
+  int more;                  /* the rollup wants to go on at once */
+  int64_t idle_us, since_us; /* when clean-up wants to be asked again; how much of that indexing took */
 } rows;
 
 void tci_indexer_wake(tc_engine *engine) {
   /* Below the linger the indexer's own timer is soon enough, and the writer saves a futex a commit. */
   if (atomic_load(&engine->log_seq) - atomic_load(&engine->index_seq) < LINGER_EVENTS) return;
+  if (engine->pump.on) {
+    tci_pump_ring(engine);
+    return;
+  }
   pthread_mutex_lock(&engine->index_mutex);
+  pthread_cond_signal(&engine->index_work);
+  pthread_mutex_unlock(&engine->index_mutex);
+}
+
+int tci_indexer_is_wanted(const tc_engine *engine) { return engine->ops->derive || engine->rollup; }
+
+void tci_indexer_ring(tc_engine *engine) {
+  pthread_mutex_lock(&engine->index_mutex);
+  engine->index_rung = 1;
   pthread_cond_signal(&engine->index_work);
   pthread_mutex_unlock(&engine->index_mutex);
 }
@@ -64,21 +82,34 @@ static int index_some(tc_engine *engine, rows *r) {
     tci_tail_indexed(engine->tail, seq);
     if (!was_ready && tci_engine_ready(engine)) tci_engine_log(engine, TC_LOG_INFO, "indexes are built up to seq %lld", (long long)seq);
   }
+  if (!rc && r->n) tci_rollup_step(engine, r->events, r->n, &r->more);
   if (atomic_exchange(&engine->index_error, rc) != rc && rc)
     tci_engine_log(engine, TC_LOG_ERROR, "indexing failed: %s: %s", tc_strerror(rc), tci_fail_detail());
   for (size_t i = 0; i < r->n; i++) tc_event_unref(r->events[i]);
   return rc;
 }
 
-static int64_t backlog(const tc_engine *engine) { return atomic_load(&engine->log_seq) - atomic_load(&engine->index_seq); }
+/* A storage that indexes by itself leaves the rollup alone to follow. */
+static int64_t backlog(const tc_engine *engine) {
+  return atomic_load(&engine->log_seq) - (engine->ops->derive ? atomic_load(&engine->index_seq) : tci_rollup_seq(engine));
+}
+
+int64_t tci_indexer_pause_us(const tc_engine *engine) {
+  const rows *r = engine->index_rows;
+  if (r->failed) return RETRY_US;
+  if (r->more) return 0;
+  int64_t behind = backlog(engine);
+  if (!engine->ops->derive) return behind ? LINGER_US : IDLE_SLICE_US;
+  return behind >= LINGER_EVENTS ? 0 : behind ? LINGER_US : r->idle_us;
+}
 
 /* Sleeps until there is enough to index, or a little has lingered, or it is time to clean up. 0: stop. */
-static int wait_for_work(tc_engine *engine, int64_t idle_us) {
+static int wait_for_work(tc_engine *engine) {
   pthread_mutex_lock(&engine->index_mutex);
-  if (!engine->index_stop && backlog(engine) < LINGER_EVENTS) {
-    (void)tci_cond_wait(&engine->index_work, &engine->index_mutex, backlog(engine) ? LINGER_US : idle_us);
-  }
+  int64_t pause_us = tci_indexer_pause_us(engine);
+  if (!engine->index_stop && !engine->index_rung && pause_us) (void)tci_cond_wait(&engine->index_work, &engine->index_mutex, pause_us);
   int stop = engine->index_stop;
+  engine->index_rung = 0;
   pthread_mutex_unlock(&engine->index_mutex);
   return !stop;
 }
@@ -92,30 +123,49 @@ static void clean_up(tc_engine *engine, int64_t *again_us) {
   if (!rc && more) *again_us = 0;
 }
 
-void *tci_indexer_main(void *arg) {
-  tc_engine *engine = arg;
+int tci_indexer_slice(tc_engine *engine) {
   rows *r = engine->index_rows;
-  int64_t idle_us = 0, slept_us = 0;
-  for (;;) {
-    int go_on = wait_for_work(engine, idle_us);
-    if (backlog(engine) > 0) {
-      if (index_some(engine, r)) {
-        if (!go_on) break; /* a clean stop does not wait for a broken disk: the next open goes on from the cursor */
-        pthread_mutex_lock(&engine->index_mutex);
-        if (!engine->index_stop) (void)tci_cond_wait(&engine->index_work, &engine->index_mutex, RETRY_US);
-        pthread_mutex_unlock(&engine->index_mutex);
-      }
-      slept_us += LINGER_US;
-      if (slept_us < IDLE_SLICE_US) continue;
-    } else if (!go_on) {
-      break;
-    }
-    /* A rebuild from far behind is left to the next open too. */
-    if (!go_on && !tci_engine_ready(engine)) break;
-    clean_up(engine, &idle_us);
-    slept_us = 0;
+  if (!engine->ops->derive) {
+    tci_rollup_step(engine, NULL, 0, &r->more);
+    return TC_OK;
   }
+  int rc = index_some(engine, r);
+  r->failed = rc != TC_OK;
+  return rc;
+}
+
+int tci_indexer_step(tc_engine *engine, int last) {
+  rows *r = engine->index_rows;
+  tci_goals_step(engine);
+  r->failed = 0;
+  if (backlog(engine) > 0) {
+    if (tci_indexer_slice(engine) && last) return 0; /* a clean stop does not wait for a broken disk: the next open goes on from the cursor */
+    r->since_us += LINGER_US;
+    if (r->since_us < IDLE_SLICE_US) return 1;
+  } else if (last) {
+    return 0;
+  } else {
+    tci_rollup_step(engine, NULL, 0, &r->more);
+  }
+  /* A rebuild from far behind is left to the next open too. */
+  if (last && !tci_engine_ready(engine)) return 0;
+  clean_up(engine, &r->idle_us);
+  r->since_us = 0;
+  return 1;
+}
+
+int tci_indexer_has_more(const tc_engine *engine) {
+  const rows *r = engine->index_rows;
+  return backlog(engine) > 0 || r->more || (engine->ops->derive && !r->idle_us);
+}
+
+void *tci_indexer_main(void *arg) {
+  while (tci_indexer_step(arg, !wait_for_work(arg))) continue;
   return NULL;
 }
 
-void *tci_indexer_memory(void) { return tci_alloc(sizeof(rows)); }
+void *tci_indexer_memory(void) {
+  rows *r = tci_alloc(sizeof *r);
+  if (r) r->failed = r->more = 0, r->idle_us = r->since_us = 0;
+  return r;
+}

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "engine/page.h"
+#include "model/filter.h"
 
 typedef struct one_row {
   tc_event *event;
@@ -104,7 +105,7 @@ typedef struct gap {
 static int take_gap_row(const tc_record *row, void *arg) {
   gap *g = arg;
   if (row->seq > g->to_seq) return 1;
-  if (!tci_filter_match(g->filter, row)) return 0;
+  if (!tci_filter_matches(g->filter, row)) return 0;
   g->hits.total++;
   if (g->after && !tci_position_before(g->after->created_at_us, g->after->seq, row->created_at_us, row->seq)) return 0;
   tc_event **grown = tci_realloc(g->hits.events, (g->hits.n + 1) * sizeof *grown);

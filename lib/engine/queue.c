@@ -62,6 +62,7 @@ int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done
     if (queue->writer_waits) pthread_cond_signal(&queue->filled);
   }
   pthread_mutex_unlock(&queue->mutex);
+  tci_pump_ring(engine);
   if (rc == TC_OK) return TC_OK;
   (void)tci_fail(rc, rc == TC_ECLOSED ? "engine is closing" : "too much waits to be committed, try again");
 fail:
@@ -82,10 +83,8 @@ static tci_pending *pop(tci_queue *queue) {
  * of a recent batch is there. sched_yield rather than a timer: on an idle machine it returns at once and costs a lone caller nothing. */
 #define YIELDS_MAX 24
 
-size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent) {
+void tci_queue_wait(tc_engine *engine, size_t recent) {
   tci_queue *queue = &engine->queue;
-  size_t n = 0;
-  uint64_t bytes = 0;
   pthread_mutex_lock(&queue->mutex);
   while (!queue->head && !queue->jobs && !queue->closing) {
     queue->writer_waits = 1;
@@ -97,6 +96,22 @@ size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent) {
     (void)sched_yield();
     pthread_mutex_lock(&queue->mutex);
   }
+  pthread_mutex_unlock(&queue->mutex);
+}
+
+int tci_queue_has_work(tc_engine *engine) {
+  tci_queue *queue = &engine->queue;
+  pthread_mutex_lock(&queue->mutex);
+  int has = queue->head || queue->jobs || (queue->closing && !queue->writer_gone);
+  pthread_mutex_unlock(&queue->mutex);
+  return has;
+}
+
+size_t tci_queue_take(tc_engine *engine, tci_pending **items) {
+  tci_queue *queue = &engine->queue;
+  size_t n = 0;
+  uint64_t bytes = 0;
+  pthread_mutex_lock(&queue->mutex);
   while (queue->head && n < TCI_COMMIT_MAX_EVENTS && (n == 0 || bytes + queue->head->bytes <= TCI_COMMIT_MAX_BYTES)) {
     items[n] = pop(queue);
     bytes += items[n++]->bytes;
@@ -105,24 +120,47 @@ size_t tci_queue_take(tc_engine *engine, tci_pending **items, size_t recent) {
   return n;
 }
 
+static int is_done(void *arg) { return ((tci_job *)arg)->done; }
+
+/* Without threads: the caller is the writer until its job is done, or the storage has not answered for too long. */
+static void call_inline(tc_engine *engine, tci_job *job) {
+  tci_queue *queue = &engine->queue;
+  int entered = tci_pump_enter(engine);
+  if (!tci_pump_write_until(engine, entered, is_done, job, engine->create_deadline_us)) {
+    pthread_mutex_lock(&queue->mutex);
+    for (tci_job **at = &queue->jobs; *at; at = &(*at)->next) {
+      if (*at != job) continue;
+      *at = job->next;
+      if (!*at) queue->last_job = at;
+      break;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    job->rc = TC_EBUSY;
+    (void)snprintf(job->detail, sizeof job->detail, "%s", "the storage does not answer, nothing was stored");
+  }
+  tci_pump_leave(engine, entered);
+}
+
 int tci_writer_call(tc_engine *engine, int (*run)(tc_engine *, void *), void *arg) {
   tci_queue *queue = &engine->queue;
   tci_job job = {.run = run, .arg = arg, .rc = TC_ECLOSED, .detail = "engine is closing"};
   job.deadline_us = tci_engine_mono_us(engine) + engine->create_deadline_us;
   pthread_mutex_lock(&queue->mutex);
-  if (!queue->closing && !queue->writer_gone) {
+  int queued = !queue->closing && !queue->writer_gone;
+  if (queued) {
     *queue->last_job = &job;
     queue->last_job = &job.next;
     if (queue->writer_waits) pthread_cond_signal(&queue->filled);
-    while (!job.done) (void)tci_cond_wait(&queue->job_done, &queue->mutex, -1);
+    while (!job.done && !engine->pump.on) (void)tci_cond_wait(&queue->job_done, &queue->mutex, -1);
   }
   pthread_mutex_unlock(&queue->mutex);
+  if (queued && engine->pump.on) call_inline(engine, &job);
   return job.rc ? tci_fail(job.rc, "%s", job.detail) : TC_OK;
 }
 
 static void run_job(tc_engine *engine, tci_job *job) {
   do job->rc = job->run(engine, job->arg);
-  while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing));
+  while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing) && !engine->pump.in_turn);
   (void)snprintf(job->detail, sizeof job->detail, "%s", job->rc ? tci_fail_detail() : "");
 }
 
@@ -145,6 +183,18 @@ int tci_queue_run_jobs(tc_engine *engine, int gone) {
   int more = queue->head || !queue->closing;
   pthread_mutex_unlock(&queue->mutex);
   return more;
+}
+
+void tci_queue_put_back(tc_engine *engine, tci_pending *const *items, size_t n) {
+  tci_queue *queue = &engine->queue;
+  pthread_mutex_lock(&queue->mutex);
+  for (size_t i = n; i-- > 0;) {
+    items[i]->next = queue->head;
+    if (!queue->head) queue->last = &items[i]->next;
+    queue->head = items[i];
+  }
+  queue->queued += n;
+  pthread_mutex_unlock(&queue->mutex);
 }
 
 size_t tci_queue_take_expired(tc_engine *engine, int64_t now_us, tci_pending **items, size_t max) {

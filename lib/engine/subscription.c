@@ -25,6 +25,7 @@ void tci_subs_wake(tc_engine *engine) {
   subs->news = 1;
   if (callbacks) pthread_cond_broadcast(&subs->moved);
   pthread_mutex_unlock(&subs->mutex);
+  if (callbacks) tci_pump_ring(engine);
   tci_webhooks_wake(engine);
 }
 
@@ -73,6 +74,7 @@ int tci_sub_open(tc_engine *engine, const tc_sub_options *options, tc_event_fn f
   }
   pthread_mutex_unlock(&subs->mutex);
   if (rc == TC_OK) {
+    if (fn) tci_pump_ring(engine);
     *out = sub;
     return TC_OK;
   }
@@ -141,6 +143,7 @@ int tci_sub_read(tc_sub *sub, tc_event **out) {
 
 int tci_sub_wait(tc_sub *sub, int32_t timeout_ms, tc_event **out) {
   tc_engine *engine = sub->engine;
+  if (timeout_ms && tci_pump_is_mine(engine)) return tci_fail(TC_EINVAL, "a callback of an engine without threads cannot wait for it: timeout_ms must be 0");
   int64_t give_up_us = timeout_ms < 0 ? INT64_MAX : tci_engine_mono_us(engine) + (int64_t)timeout_ms * 1000;
   for (;;) {
     /* Looked at before the read: if the writer was done by then, an empty read is the end. */
@@ -163,8 +166,9 @@ int tci_sub_wait(tc_sub *sub, int32_t timeout_ms, tc_event **out) {
     }
     int64_t left_us = timeout_ms < 0 ? 0 : give_up_us - tci_engine_mono_us(engine);
     if (timeout_ms >= 0 && left_us <= 0) return tci_fail(TC_ETIMEOUT, "no event within %d ms", (int)timeout_ms);
+    int left_ms = timeout_ms < 0 ? -1 : (int)((left_us + 999) / 1000);
     struct pollfd bell = {.fd = sub->fd, .events = POLLIN};
-    if (poll(&bell, 1, timeout_ms < 0 ? -1 : (int)((left_us + 999) / 1000)) < 0 && errno != EINTR)
+    if ((engine->pump.on ? tci_pump_wait(engine, sub->fd, left_ms) : poll(&bell, 1, left_ms)) < 0 && errno != EINTR)
       return tci_fail(TC_ESTORAGE, "poll failed: %s", strerror(errno));
   }
 }
@@ -194,7 +198,7 @@ void tci_sub_close(tc_sub *sub) {
   tci_subs *subs = &engine->subs;
   pthread_mutex_lock(&subs->mutex);
   sub->closed = 1;
-  int own = subs->running == sub && tci_thread_is_me(&engine->dispatcher);
+  int own = subs->running == sub && (tci_thread_is_me(&engine->dispatcher) || tci_pump_is_mine(engine));
   if (own) {
     sub->closed_inside = 1; /* the dispatcher frees it when the callback returns */
   } else {
@@ -231,8 +235,8 @@ static int dispatch(tc_engine *engine, tc_sub *sub, int over) {
     tc_event *event = NULL;
     int rc = tci_sub_read(sub, &event);
     if (rc) {
-      if (rc != TC_ETIMEOUT)
-        tci_engine_log(engine, TC_LOG_ERROR, "a subscription cannot read the log, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
+      sub->unread = rc != TC_ETIMEOUT;
+      if (sub->unread) tci_engine_log(engine, TC_LOG_ERROR, "a subscription cannot read the log, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
       break;
     }
     sub->fn(event, sub->userdata);
@@ -246,6 +250,51 @@ static int dispatch(tc_engine *engine, tc_sub *sub, int over) {
   return some;
 }
 
+/* One look at every callback subscription, under subs.mutex but for the callbacks. over: the writer is done, what is found now is the last. */
+static int run_round(tc_engine *engine, int over) {
+  tci_subs *subs = &engine->subs;
+  int some = 0, unread = 0;
+  subs->news = 0;
+  subs->round++;
+  for (tc_sub *sub; (sub = next_in_round(subs)) != NULL;) {
+    sub->round = subs->round;
+    sub->unread = 0;
+    subs->running = sub;
+    pthread_mutex_unlock(&subs->mutex);
+    some |= dispatch(engine, sub, over);
+    pthread_mutex_lock(&subs->mutex);
+    subs->running = NULL;
+    unread |= sub->unread;
+    if (sub->closed_inside) {
+      unlink_sub(subs, sub);
+      sub_free(sub);
+    }
+    pthread_cond_broadcast(&subs->moved);
+  }
+  return some ? TCI_ROUND_SOME : unread ? TCI_ROUND_UNREAD : TCI_ROUND_NONE;
+}
+
+int tci_dispatcher_step(tc_engine *engine, int over) {
+  pthread_mutex_lock(&engine->subs.mutex);
+  int found = run_round(engine, over);
+  pthread_mutex_unlock(&engine->subs.mutex);
+  return found;
+}
+
+int tci_dispatcher_has_news(tc_engine *engine) {
+  pthread_mutex_lock(&engine->subs.mutex);
+  int news = engine->subs.news;
+  pthread_mutex_unlock(&engine->subs.mutex);
+  return news;
+}
+
+void tci_dispatcher_stop(tc_engine *engine) {
+  pthread_mutex_lock(&engine->subs.mutex);
+  engine->subs.stop = 1;
+  pthread_cond_broadcast(&engine->subs.moved);
+  pthread_mutex_unlock(&engine->subs.mutex);
+}
+
 void *tci_dispatcher_main(void *arg) {
   tc_engine *engine = arg;
   tci_subs *subs = &engine->subs;
@@ -253,26 +302,10 @@ void *tci_dispatcher_main(void *arg) {
   for (;;) {
     /* Read before the round: once the writer is done, a round that finds nothing is the last. */
     int over = subs->stop;
-    int some = 0;
-    subs->news = 0;
-    subs->round++;
-    for (tc_sub *sub; (sub = next_in_round(subs)) != NULL;) {
-      sub->round = subs->round;
-      subs->running = sub;
-      pthread_mutex_unlock(&subs->mutex);
-      some |= dispatch(engine, sub, over);
-      pthread_mutex_lock(&subs->mutex);
-      subs->running = NULL;
-      if (sub->closed_inside) {
-        unlink_sub(subs, sub);
-        sub_free(sub);
-      }
-      pthread_cond_broadcast(&subs->moved);
-    }
-    if (some) continue;
+    if (run_round(engine, over) == TCI_ROUND_SOME) continue;
     if (over) break;
-    /* A quarter of a second: a log that could not be read is tried again. */
-    if (!subs->news && !subs->stop) (void)tci_cond_wait(&subs->moved, &subs->mutex, subs->first ? 250000 : -1);
+    /* A log that could not be read is tried again. */
+    if (!subs->news && !subs->stop) (void)tci_cond_wait(&subs->moved, &subs->mutex, subs->first ? TCI_UNREAD_US : -1);
   }
   pthread_mutex_unlock(&subs->mutex);
   return NULL;

@@ -22,6 +22,7 @@ struct tc_sub {
   tc_event *ahead[TCI_SUB_CHUNK]; /* read, not yet passed on */
   size_t ahead_n, ahead_i;
   uint64_t round;    /* under subs.mutex: when the dispatcher last looked */
+  int unread;        /* the dispatcher's: the log could not be read */
   int closed;        /* under subs.mutex, as the next */
   int closed_inside; /* by its own callback */
 };

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "chain.h"
+#include "model/filter.h"
 
 typedef struct node {
   tc_event *event;
@@ -44,15 +45,6 @@ int tci_position_before(int64_t a_created_at_us, int64_t a_seq, int64_t b_create
 }
 
 static int text_equal(tc_text a, tc_text b) { return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0); }
-
-int tci_filter_match(const tc_filter *filter, const tc_record *record) {
-  if (record->kind != filter->kind) return 0;
-  for (int c = 0; c < TC_COL_COUNT; c++) {
-    if (!filter->text[c].ptr) continue;
-    if (!filter->text[c].len || !record->text[c].ptr || !text_equal(filter->text[c], record->text[c])) return 0;
-  }
-  return 1;
-}
 
 int tci_tail_new(tci_tail **out, const tci_sipkey *key, int64_t end_seq, uint32_t max_events, uint64_t max_bytes) {
   tci_tail *tail = tci_zalloc(sizeof *tail);
@@ -267,7 +259,7 @@ static int walk_dim(const tc_filter *filter) {
 }
 
 static int filters_of(const tc_filter *filter) {
-  int n = 0;
+  int n = filter->absent != 0;
   for (int c = 0; c < TC_COL_COUNT; c++) n += filter->text[c].ptr != NULL;
   return n;
 }
@@ -302,7 +294,7 @@ int tci_tail_collect(tci_tail *tail, const tc_filter *filter, int64_t index_seq,
     const node *here = at(tail, seq);
     if (exact && hits.n >= c.need) {
       hits.total += here->kind == filter->kind; /* only counted from here on: every node of the chain matches */
-    } else if (tci_filter_match(filter, &here->event->record)) {
+    } else if (tci_filter_matches(filter, &here->event->record)) {
       rc = collect_one(&c, here->event);
     }
     if (dim >= 0 && here->back[dim] == 0) break;

@@ -56,8 +56,6 @@ int64_t tci_tail_take(tci_tail *tail, int64_t from_seq, size_t max, tc_event **o
 /* For subscriptions: the same, but only those of the room (ptr NULL: all) and kinds (bit mask); *next_seq moves past all that was looked at. */
 int64_t tci_tail_follow(tci_tail *tail, int64_t *next_seq, tc_text room, uint64_t kinds, size_t max, tc_event **out);
 
-/* 1 when a record matches a filter. */
-int tci_filter_match(const tc_filter *filter, const tc_record *record);
 /* 1 when a stands before b in list order. */
 int tci_position_before(int64_t a_created_at_us, int64_t a_seq, int64_t b_created_at_us, int64_t b_seq);
 

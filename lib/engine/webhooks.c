@@ -37,11 +37,15 @@ int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
   tci_ledger_free(&w->ledger); /* which also sets it up */
   if (pthread_mutex_init(&w->mutex, NULL)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
   w->mutex_made = 1;
-  int rc = read_options(w, options ? options : &standard);
+  if (!options) options = &standard;
+  int rc = read_options(w, options);
   if (!rc) rc = tci_hooks_load(w);
-  if (!rc) {
-    rc = tci_curl_open(&w->transport, &w->policy, w->max_in_flight, w->max_per_endpoint, tci_parcel_landed, w);
+  if (!rc && options->transport) {
+    w->transport = *options->transport;
+  } else if (!rc) {
+    rc = tci_curl_open(&w->transport, &w->policy, w->max_in_flight, w->max_per_endpoint);
     if (rc) rc = tci_fail(rc, "cannot set up HTTP for webhooks");
+    w->own_transport = !rc;
   }
   return rc;
 }
@@ -54,18 +58,20 @@ int tci_webhooks_start(tci_webhooks *w) {
 void tci_webhooks_stop(tci_webhooks *w) {
   if (!w) return;
   atomic_store(&w->stop, 1);
-  if (w->transport) w->transport->ops->wake(w->transport);
+  if (w->thread.started) w->transport.wake(w->transport.userdata);
   tci_thread_join(&w->thread);
 }
 
 void tci_webhooks_wake(tc_engine *engine) {
   tci_webhooks *w = engine->webhooks;
-  if (w && w->transport && atomic_exchange(&w->armed, 0)) w->transport->ops->wake(w->transport);
+  if (!w || !atomic_exchange(&w->armed, 0)) return;
+  if (engine->pump.on) tci_pump_ring(engine);
+  else w->transport.wake(w->transport.userdata);
 }
 
 void tci_webhooks_free(tci_webhooks *w) {
   if (!w) return;
-  if (w->transport) w->transport->ops->close(w->transport);
+  if (w->own_transport) tci_curl_close(&w->transport);
   tci_targets_free(w);
   for (size_t i = 0; i < w->hook_count; i++) tci_hook_unref(w->hooks[i]);
   tci_free(w->hooks);

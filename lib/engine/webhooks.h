@@ -38,9 +38,11 @@ struct tci_parcel {
   tc_event *event; /* NULL: a test */
   int64_t seq, first_us, made_us, began_us;
   int32_t attempt;
-  int recorded; /* an owed row stands for it */
-  int again;    /* it was asked for once more while it was on its way: its row stays */
-  tci_send send;
+  int recorded;    /* an owed row stands for it */
+  int again;       /* it was asked for once more while it was on its way: its row stays */
+  const char *why; /* static: the policy refuses its URL by now, it was not sent */
+  struct tci_webhooks *webhooks;
+  tc_send send;
   tci_buf lines, body; /* the headers' texts, NUL-terminated each; a body that is not the event's own */
   const char *headers[16];
 };
@@ -94,9 +96,11 @@ typedef struct tci_webhooks {
   _Atomic uint64_t version; /* written under mutex */
   tci_errand *errands, **last_errand;
 
-  tci_transport *transport;
+  tc_transport transport;
+  int own_transport; /* curl's */
   tci_thread thread;
-  atomic_int stop, armed;
+  atomic_int stop;
+  atomic_int armed; /* 1: nothing was seen, whoever brings something has to wake; without threads: 0 when there is something */
 
   /* The dispatcher's own. */
   struct tc_sub *sub;
@@ -107,6 +111,9 @@ typedef struct tci_webhooks {
   tci_parcel *unrecorded, *last_unrecorded;
   tci_parcel *landed; /* the transport has done with them */
   size_t parcels, in_flight;
+  size_t refused;       /* of in_flight: those with why */
+  int stuck;            /* the last pull met a log that cannot be read, or the end of memory */
+  int running;          /* between begin and end */
   int64_t horizon_seq;  /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
   int64_t pulled_seq;   /* every event up to it has become parcels or owed rows */
   tc_event *held;       /* the next event, when there was no memory for its parcels */
@@ -120,7 +127,7 @@ int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options);
 int tci_webhooks_start(tci_webhooks *webhooks);
 void tci_webhooks_stop(tci_webhooks *webhooks); /* joins the thread; takes NULL */
 void tci_webhooks_free(tci_webhooks *webhooks); /* takes NULL */
-void tci_webhooks_wake(tc_engine *engine);      /* writer: there may be something new */
+void tci_webhooks_wake(tc_engine *engine);      /* there may be something new */
 
 /* hooks.c: the registry. */
 int tci_hooks_load(tci_webhooks *webhooks);
@@ -136,6 +143,10 @@ int tci_hooks_errand(tci_webhooks *webhooks, int64_t id, int test, const int64_t
 
 /* dispatch.c, targets.c, attempt.c, ledger.c */
 void *tci_webhooks_main(void *webhooks);
+int tci_webhooks_begin(tci_webhooks *w);             /* 1: it runs. What keeps it from that is logged */
+int tci_webhooks_turn(tci_webhooks *w);              /* in how many ms the next is wanted; 0: there is more to do */
+int tci_webhooks_poll(tci_webhooks *w, int wait_ms); /* the transport's part; 1: something has landed */
+void tci_webhooks_end(tci_webhooks *w);
 int tci_targets_refresh(tci_webhooks *w); /* follows the registry */
 void tci_targets_free(tci_webhooks *w);
 void tci_target_touch(tci_webhooks *w, tci_target *target); /* something waits for it, is owed to it, or it is gone */
@@ -147,7 +158,8 @@ uint64_t tci_room_hash(const tci_webhooks *w, const char *room);
 tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event, int64_t seq, int32_t attempt, int64_t first_us, int recorded);
 void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel);
 int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel); /* TC_OK: under way */
-void tci_parcel_landed(void *webhooks, tci_send *send, const tci_sent *sent);
+/* For those that were refused when they were to be sent: what the transport does for the others. */
+void tci_parcels_refuse(tci_webhooks *w);
 /* What a parcel still owes, due at due_us. */
 int tci_parcel_owe(tci_webhooks *w, tci_parcel *parcel, int32_t attempt, int64_t due_us);
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "engine/batch.h"
+#include "engine/refunds.h"
 
 /* A live event's created_at never goes back: small backward steps of the wall clock (NTP) are held; a large one is followed, or a clock that once stood in the
  * future would freeze time for as long. */
@@ -37,92 +38,118 @@ static void failed(tc_engine *engine, tci_batch *batch, int rc) {
   tci_batch_fail(batch, rc, tci_fail_detail(), INT64_MAX);
 }
 
+enum { LATER, NOT_STORED, STORED };
+
 /* The commit's outcome is unknown (an fsync failed, a connection broke in COMMIT): ask until the storage can tell. Callers hear TC_EUNKNOWN at their deadline;
- * nothing else is appended before it is settled, or numbers could be given twice. 1: the batch is stored. */
+ * nothing else is appended before it is settled, or numbers could be given twice. */
 static int settle(tc_engine *engine, tci_batch *batch) {
-  tci_engine_log(engine, TC_LOG_ERROR, "the outcome of a commit is unknown: %s", tci_fail_detail());
-  atomic_store(&engine->commit_error, TC_EUNKNOWN);
-  for (;;) {
-    int32_t stored = 0;
-    int rc = engine->ops->append_outcome(engine->storage, batch->appends, batch->append_n, batch->id, &stored);
-    if (rc == TC_OK) {
-      tci_engine_log(engine, TC_LOG_WARN, "the commit turned out to be %s", stored ? "stored" : "not stored");
-      if (!stored) tci_batch_fail(batch, TC_ESTORAGE, "the commit failed, nothing was stored", INT64_MAX);
-      return stored;
-    }
-    int64_t now_us = tci_engine_mono_us(engine);
-    tci_batch_fail(batch, TC_EUNKNOWN, "outcome unknown, retry with the same key", now_us);
-    answer_expired(engine, TC_EBUSY, "the storage does not answer, nothing was stored");
-    int waiting = 0;
-    for (size_t i = 0; i < batch->n; i++) waiting |= !batch->slots[i].answered && batch->slots[i].state == TCI_SLOT_APPEND;
-    if (!waiting && atomic_load(&engine->closing)) return 0; /* the next open finds out what the log holds */
-    pause_ms(engine, 50);
+  int32_t stored = 0;
+  int rc = engine->ops->append_outcome(engine->storage, batch->appends, batch->append_n, batch->id, &stored);
+  if (rc == TC_OK) {
+    tci_engine_log(engine, TC_LOG_WARN, "the commit turned out to be %s", stored ? "stored" : "not stored");
+    if (!stored) tci_batch_fail(batch, TC_ESTORAGE, "the commit failed, nothing was stored", INT64_MAX);
+    return stored ? STORED : NOT_STORED;
   }
+  int64_t now_us = tci_engine_mono_us(engine);
+  tci_batch_fail(batch, TC_EUNKNOWN, "outcome unknown, retry with the same key", now_us);
+  answer_expired(engine, TC_EBUSY, "the storage does not answer, nothing was stored");
+  int waiting = 0;
+  for (size_t i = 0; i < batch->n; i++) waiting |= !batch->slots[i].answered && batch->slots[i].state == TCI_SLOT_APPEND;
+  return !waiting && atomic_load(&engine->closing) ? NOT_STORED : LATER; /* the next open finds out what the log holds */
 }
 
-/* Appends what is to be appended. 1: it is in the log; 0: those slots have failed. */
+/* Without threads nobody makes room behind. */
+static int has_room(tc_engine *engine, size_t n, uint64_t bytes) {
+  if (tci_tail_wait_room(engine->tail, n, bytes, engine->pump.on ? 0 : 100000)) return 1;
+  return engine->pump.on && engine->ops->derive && !tci_indexer_slice(engine) && tci_tail_wait_room(engine->tail, n, bytes, 0);
+}
+
+/* Appends what is to be appended, if it can be now; NOT_STORED: those slots have failed, or there were none. */
 static int append(tc_engine *engine, tci_batch *batch) {
-  while (tci_batch_gather(batch)) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < batch->append_n; i++) bytes += batch->slots[batch->append_slot[i]].item->bytes;
-    int rc = TC_OK;
-    if (!tci_tail_wait_room(engine->tail, batch->append_n, bytes, 100000)) {
-      tci_batch_fail(batch, TC_EBUSY, "the indexes are too far behind, nothing was stored", tci_engine_mono_us(engine));
-      answer_expired(engine, TC_EBUSY, "the indexes are too far behind, nothing was stored");
-      continue;
-    }
-    rc = tci_tail_reserve(engine->tail, batch->append_n);
-    if (rc) rc = tci_fail(rc, "out of memory for the newest events, nothing was stored");
-    if (!rc) rc = engine->random.fill(engine->random.userdata, batch->id, sizeof batch->id);
-    if (!rc) rc = engine->ops->append(engine->storage, batch->appends, batch->append_n, batch->id, batch->created_at_us);
-    if (rc == TC_OK) return 1;
-    if (rc == TC_EUNKNOWN) return settle(engine, batch);
-    if (rc != TC_EBUSY) {
-      failed(engine, batch, rc);
-      return 0;
-    }
-    /* Somebody else holds the write lock: ask again until the deadlines. */
-    if (atomic_exchange(&engine->commit_error, rc) != rc) tci_engine_log(engine, TC_LOG_WARN, "the log is locked: %s", tci_fail_detail());
-    tci_batch_fail(batch, TC_EBUSY, "the log is locked by another process, nothing was stored", tci_engine_mono_us(engine));
-    answer_expired(engine, TC_EBUSY, "the log is locked by another process, nothing was stored");
+  if (!tci_batch_gather(batch)) return NOT_STORED;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < batch->append_n; i++) bytes += batch->slots[batch->append_slot[i]].item->bytes;
+  int rc = TC_OK;
+  if (!has_room(engine, batch->append_n, bytes)) {
+    tci_batch_fail(batch, TC_EBUSY, "the indexes are too far behind, nothing was stored", tci_engine_mono_us(engine));
+    answer_expired(engine, TC_EBUSY, "the indexes are too far behind, nothing was stored");
+    return LATER;
   }
-  return 0;
+  rc = tci_tail_reserve(engine->tail, batch->append_n);
+  if (rc) rc = tci_fail(rc, "out of memory for the newest events, nothing was stored");
+  if (!rc) rc = engine->random.fill(engine->random.userdata, batch->id, sizeof batch->id);
+  if (!rc) rc = engine->ops->append(engine->storage, batch->appends, batch->append_n, batch->id, batch->created_at_us);
+  if (rc == TC_OK) return STORED;
+  if (rc == TC_EUNKNOWN) {
+    tci_engine_log(engine, TC_LOG_ERROR, "the outcome of a commit is unknown: %s", tci_fail_detail());
+    atomic_store(&engine->commit_error, TC_EUNKNOWN);
+    batch->stage = TCI_BATCH_UNKNOWN;
+    return settle(engine, batch);
+  }
+  if (rc != TC_EBUSY) {
+    failed(engine, batch, rc);
+    return NOT_STORED;
+  }
+  /* Somebody else holds the write lock: ask again until the deadlines. */
+  if (atomic_exchange(&engine->commit_error, rc) != rc) tci_engine_log(engine, TC_LOG_WARN, "the log is locked: %s", tci_fail_detail());
+  tci_batch_fail(batch, TC_EBUSY, "the log is locked by another process, nothing was stored", tci_engine_mono_us(engine));
+  answer_expired(engine, TC_EBUSY, "the log is locked by another process, nothing was stored");
+  return LATER;
 }
 
-static void run_batch(tc_engine *engine, tci_batch *batch, const tci_sipkey *key) {
-  batch->created_at_us = stamp(engine);
-  tci_batch_resolve(engine, batch, key);
-  if (append(engine, batch)) {
-    size_t n = tci_batch_commit(engine, batch);
-    atomic_store(&engine->commit_error, 0);
-    if (n) {
-      engine->last_created_at_us = batch->created_at_us;
-      tci_tail_add(engine->tail, batch->events, n);
-      atomic_store(&engine->log_seq, batch->events[n - 1]->record.seq);
-      atomic_fetch_add(&engine->commits, 1);
-      if (!engine->ops->derive) {
-        atomic_store(&engine->index_seq, batch->events[n - 1]->record.seq);
-        tci_tail_indexed(engine->tail, batch->events[n - 1]->record.seq);
-      }
-      tci_subs_wake(engine);
-      tci_indexer_wake(engine);
+/* It is in the log: everybody may see it. */
+static void publish(tc_engine *engine, tci_batch *batch) {
+  size_t n = tci_batch_commit(engine, batch);
+  atomic_store(&engine->commit_error, 0);
+  if (!n) return;
+  engine->last_created_at_us = batch->created_at_us;
+  tci_tail_add(engine->tail, batch->events, n);
+  atomic_store(&engine->log_seq, batch->events[n - 1]->record.seq);
+  atomic_fetch_add(&engine->commits, 1);
+  tci_refunds_follow(engine, batch->events, n);
+  if (!engine->ops->derive) {
+    atomic_store(&engine->index_seq, batch->events[n - 1]->record.seq);
+    tci_tail_indexed(engine->tail, batch->events[n - 1]->record.seq);
+  }
+  tci_subs_wake(engine);
+  tci_indexer_wake(engine);
+}
+
+int tci_writer_step(tc_engine *engine) {
+  tci_batch *batch = engine->batch;
+  if (batch->stage == TCI_BATCH_NONE) {
+    batch->n = tci_queue_take(engine, batch->items);
+    batch->recent = batch->n > batch->recent / 2 ? batch->n : batch->recent / 2;
+    if (batch->n) {
+      batch->created_at_us = stamp(engine);
+      tci_batch_resolve(engine, batch, &engine->hash_key);
+      batch->stage = TCI_BATCH_APPENDS;
     }
   }
-  tci_batch_answer(engine, batch);
+  if (batch->stage != TCI_BATCH_NONE) {
+    int outcome = batch->stage == TCI_BATCH_APPENDS ? append(engine, batch) : settle(engine, batch);
+    if (outcome == LATER) return TCI_WRITER_BLOCKED;
+    if (outcome == STORED) publish(engine, batch);
+    tci_batch_answer(engine, batch);
+    batch->stage = TCI_BATCH_NONE;
+  }
+  return tci_queue_run_jobs(engine, 0) ? TCI_WRITER_READY : TCI_WRITER_OVER;
+}
+
+void tci_writer_end(tc_engine *engine) {
+  (void)tci_queue_run_jobs(engine, 1);
+  atomic_store(&engine->writer_done, 1);
+  tci_subs_wake(engine);
 }
 
 void *tci_writer_main(void *arg) {
   tc_engine *engine = arg;
-  tci_batch *batch = engine->batch;
-  tci_sipkey key = engine->hash_key;
-  size_t recent = 0;
-  do {
-    batch->n = tci_queue_take(engine, batch->items, recent);
-    recent = batch->n > recent / 2 ? batch->n : recent / 2;
-    if (batch->n) run_batch(engine, batch, &key);
-  } while (tci_queue_run_jobs(engine, 0));
-  (void)tci_queue_run_jobs(engine, 1);
-  atomic_store(&engine->writer_done, 1);
-  tci_subs_wake(engine);
+  int step = TCI_WRITER_READY;
+  while (step != TCI_WRITER_OVER) {
+    if (step == TCI_WRITER_READY) tci_queue_wait(engine, engine->batch->recent);
+    else if (engine->batch->stage == TCI_BATCH_UNKNOWN) pause_ms(engine, 50); /* a full tail and a locked log were waited for inside */
+    step = tci_writer_step(engine);
+  }
+  tci_writer_end(engine);
   return NULL;
 }

@@ -1,5 +1,7 @@
 #include "event.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -22,20 +24,30 @@ static char *put(char *to, const char *bytes, size_t len) {
   return to + len;
 }
 
-static size_t value_len(const tci_member *member, const tc_record *record) {
-  if (member->type == TCI_MEMBER_AMOUNT) return TCI_MONEY_TEXT_MAX;
+static int is_shown(const tci_member *member, const tc_record *record) {
+  return member->type != TCI_MEMBER_CURRENCY || record->text[member->column].ptr != NULL;
+}
+
+static size_t value_len(const tci_member *member, const tci_kind *kind, const tc_record *record) {
+  if (member->type == TCI_MEMBER_AMOUNT || member->type == TCI_MEMBER_COUNT) return TCI_MONEY_TEXT_MAX;
+  if (member->type == TCI_MEMBER_TYPE) return strlen(kind->type) + 2;
   tc_text text = record->text[member->column];
   return text.ptr ? tci_json_string_len(text) : 4;
 }
 
-static char *put_value(char *to, const tci_member *member, const tc_record *record) {
-  if (member->type == TCI_MEMBER_AMOUNT) {
-    char amount[TCI_MONEY_TEXT_MAX];
-    size_t len = tci_money_format(record->amount, amount);
-    return put(to, amount, len);
-  }
+static char *put_number(char *to, const tci_member *member, const tc_record *record) {
+  char digits[TCI_MONEY_TEXT_MAX];
+  if (member->type == TCI_MEMBER_COUNT) return put(to, digits, (size_t)snprintf(digits, sizeof digits, "%" PRId64, record->amount));
+  if (!record->amount && !member->required) return put(to, "null", 4);
+  return put(to, digits, tci_money_format(record->amount, digits));
+}
+
+static char *put_value(char *to, const tci_member *member, const tci_kind *kind, const tc_record *record) {
+  if (member->type == TCI_MEMBER_AMOUNT || member->type == TCI_MEMBER_COUNT) return put_number(to, member, record);
+  if (member->type == TCI_MEMBER_TYPE) return tci_json_write_string(to, (tc_text){kind->type, strlen(kind->type)});
   tc_text text = record->text[member->column];
-  return text.ptr ? tci_json_write_string(to, text) : put(to, "null", 4);
+  if (!text.ptr) return put(to, "null", 4);
+  return member->type == TCI_MEMBER_NUMBER ? put(to, text.ptr, text.len) : tci_json_write_string(to, text);
 }
 
 /* What `bytes` must hold: the texts with a NUL each, and the JSON with the widest id and amount. */
@@ -45,7 +57,7 @@ static size_t bytes_len(const tci_kind *kind, const tc_record *record) {
     if (record->text[i].ptr) len += record->text[i].len + 1;
   }
   for (uint32_t i = 0; i < kind->member_count; i++) {
-    len += strlen(kind->members[i].name) + 4 + value_len(&kind->members[i], record); /* ,"": */
+    len += strlen(kind->members[i].name) + 4 + value_len(&kind->members[i], kind, record); /* ,"": */
   }
   return len;
 }
@@ -67,10 +79,11 @@ static void put_json(tc_event *event, const tci_kind *kind, char *room) {
   event->json_id_end = (uint32_t)(to - event->bytes);
   for (uint32_t i = 0; i < kind->member_count; i++) {
     const tci_member *member = &kind->members[i];
+    if (!is_shown(member, &event->record)) continue;
     to = put(to, ",\"", 2);
     to = put(to, member->name, strlen(member->name));
     to = put(to, "\":", 2);
-    to = put_value(to, member, &event->record);
+    to = put_value(to, member, kind, &event->record);
   }
   to = put(to, TIME_HEAD, TIME_HEAD_LEN) + TCI_RFC3339_MS_LEN;
   to = put(to, TIME_TAIL, TIME_TAIL_LEN);
@@ -127,17 +140,26 @@ int64_t tc_event_seq(const tc_event *event) { return event->record.seq; }
 
 int64_t tc_event_id(const tc_event *event) { return event->record.id; }
 
-static const tci_member *member_of(const tc_event *event, uint32_t field, int type) {
-  const tci_kind *kind = tci_kind_of(event->record.kind);
+static const tci_member *member_of(const tci_kind *kind, uint32_t field) {
   for (uint32_t i = 0; i < kind->member_count; i++) {
-    if (kind->members[i].field == field && kind->members[i].type == type) return &kind->members[i];
+    if (kind->members[i].field == field) return &kind->members[i];
   }
   return NULL;
 }
 
 const char *tc_event_str(const tc_event *event, uint32_t field) {
-  const tci_member *member = member_of(event, field, TCI_MEMBER_TEXT);
-  return member ? event->record.text[member->column].ptr : NULL;
+  const tci_kind *kind = tci_kind_of(event->record.kind);
+  const tci_member *member = member_of(kind, field);
+  if (!member) return NULL;
+  if (member->type == TCI_MEMBER_TYPE) return kind->type;
+  return member->type == TCI_MEMBER_TEXT || member->type == TCI_MEMBER_CURRENCY ? event->record.text[member->column].ptr : NULL;
+}
+
+/* A text of digits that validation has let through, which has one value and that fits. */
+static int64_t number_of(const char *digits) {
+  int64_t value = 0;
+  for (; *digits; digits++) value = value * 10 + (*digits - '0');
+  return value;
 }
 
 int tc_event_int(const tc_event *event, uint32_t field, int64_t *out) {
@@ -146,8 +168,13 @@ int tc_event_int(const tc_event *event, uint32_t field, int64_t *out) {
     *out = event->record.created_at_us;
     return TC_OK;
   }
-  if (!member_of(event, field, TCI_MEMBER_AMOUNT)) return tci_fail(TC_ENOTFOUND, "event %lld has no number field %u", (long long)event->record.seq, field);
-  *out = event->record.amount;
+  const tci_member *member = member_of(tci_kind_of(event->record.kind), field);
+  int type = member ? member->type : TCI_MEMBER_TEXT;
+  const char *digits = type == TCI_MEMBER_NUMBER ? event->record.text[member->column].ptr : NULL;
+  if (!digits && type != TCI_MEMBER_AMOUNT && type != TCI_MEMBER_COUNT) {
+    return tci_fail(TC_ENOTFOUND, "event %lld has no number field %u", (long long)event->record.seq, field);
+  }
+  *out = digits ? number_of(digits) : event->record.amount;
   return TC_OK;
 }
 

@@ -53,6 +53,19 @@ static void find_significant(const char *text, const char *end, significant *out
   out->last_power += shift;
 }
 
+/* The number times 10^decimals, which is whole. 0, or -1 when it is above INT64_MAX. */
+static int scaled(const significant *digits, int decimals, int64_t *out) {
+  if (digits->first_power + decimals >= DIGITS_MAX) return -1;
+  uint64_t value = 0; /* 19 digits fit */
+  for (const char *at = digits->first; at <= digits->last; at++) {
+    if (*at != '.') value = value * 10 + (uint64_t)(*at - '0');
+  }
+  for (int64_t power = digits->last_power + decimals; power > 0; power--) value *= 10;
+  if (value > INT64_MAX) return -1;
+  *out = (int64_t)value;
+  return 0;
+}
+
 const char *tci_money_parse(const char *text, size_t len, int64_t *hundredths) {
   if (!tci_json_is_number(text, len)) return "must be a number";
   if (*text == '-') return "must be greater than 0"; /* -0 too: who writes a sign means it */
@@ -60,16 +73,20 @@ const char *tci_money_parse(const char *text, size_t len, int64_t *hundredths) {
   find_significant(text, text + len, &digits);
   if (!digits.first) return "must be greater than 0";
   if (digits.last_power < -DECIMALS) return "must have at most 2 decimals";
-  static const char too_large[] = "must be at most 92233720368547758.07";
-  if (digits.first_power + DECIMALS >= DIGITS_MAX) return too_large;
-  uint64_t value = 0; /* 19 digits fit */
-  for (const char *at = digits.first; at <= digits.last; at++) {
-    if (*at != '.') value = value * 10 + (uint64_t)(*at - '0');
+  return scaled(&digits, DECIMALS, hundredths) ? "must be at most 92233720368547758.07" : NULL;
+}
+
+const char *tci_whole_parse(const char *text, size_t len, int64_t *value) {
+  if (!tci_json_is_number(text, len)) return "must be a number";
+  if (*text == '-') return "must be a whole number from 0 on";
+  significant digits;
+  find_significant(text, text + len, &digits);
+  if (!digits.first) {
+    *value = 0;
+    return NULL;
   }
-  for (int64_t power = digits.last_power + DECIMALS; power > 0; power--) value *= 10;
-  if (value > INT64_MAX) return too_large;
-  *hundredths = (int64_t)value;
-  return NULL;
+  if (digits.last_power < 0) return "must be a whole number from 0 on";
+  return scaled(&digits, 0, value) ? "must be at most 9223372036854775807" : NULL;
 }
 
 size_t tci_money_format(int64_t hundredths, char out[TCI_MONEY_TEXT_MAX]) {

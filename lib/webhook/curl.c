@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
+#include "curl_loop.h"
 #include "retry.h"
 #include "text.h"
 #include "tipcurrent/error.h"
@@ -25,7 +26,7 @@
 
 #define HEADERS_MAX 24
 #define KEEP_BYTES TCI_TEXT_SIZE(TCI_RESPONSE_KEEP_POINTS)
-#define ERROR_POINTS 200
+#define READY_MAX 64
 #define SWEEP_MS 250
 #define LATE_US INT64_C(500000) /* curl ends its own transfers before that */
 
@@ -33,7 +34,7 @@ typedef struct transfer {
   struct transfer *next, *prev; /* of active; idle uses next */
   struct curl *curl;
   CURL *easy;
-  tci_send *send;
+  tc_send *send;
   struct curl_slist headers[HEADERS_MAX + 1];
   char keep[KEEP_BYTES];
   size_t kept, read, header_read; /* bytes; read is of the body */
@@ -44,9 +45,9 @@ typedef struct transfer {
 } transfer;
 
 typedef struct curl {
-  tci_transport base;
   const tci_policy *policy;
   CURLM *multi;
+  tci_curl_loop loop;
   transfer *active, *idle;
   uint32_t max, count; /* count: of active */
   uint32_t unsent;     /* of active: those with why, which curl does not know */
@@ -175,7 +176,7 @@ static int set_headers(transfer *of, const char *const *headers) {
   return curl_easy_setopt(of->easy, CURLOPT_HTTPHEADER, of->headers) ? TC_ENOMEM : TC_OK;
 }
 
-static int prepare(transfer *of, tci_send *send) {
+static int prepare(transfer *of, tc_send *send) {
   of->send = send;
   of->kept = of->read = of->header_read = 0;
   of->retry_after_us = 0;
@@ -201,6 +202,7 @@ static void link_active(curl *self, transfer *of) {
   self->active = of;
   self->count++;
   self->unsent += of->why != NULL;
+  of->send->transport = of;
 }
 
 /* Away from curl and the caller, back to the pool. */
@@ -210,13 +212,14 @@ static void retire(curl *self, transfer *of) {
   if (of->next) of->next->prev = of->prev;
   self->count--;
   self->unsent -= of->why != NULL;
+  of->send->transport = NULL;
   of->send = NULL;
   of->next = self->idle;
   self->idle = of;
 }
 
-static int begin(tci_transport *transport, tci_send *send) {
-  curl *self = (curl *)transport;
+static int begin(void *userdata, tc_send *send) {
+  curl *self = userdata;
   if (self->count >= self->max) return TC_EBUSY;
   shelter from;
   take_shelter(&from);
@@ -236,14 +239,11 @@ static int begin(tci_transport *transport, tci_send *send) {
   return err;
 }
 
-static void give_up(tci_transport *transport, tci_send *send) {
-  curl *self = (curl *)transport;
-  transfer *of = self->active;
-  while (of && of->send != send) of = of->next;
-  if (!of) return;
+static void give_up(void *userdata, tc_send *send) {
+  if (!send->transport) return;
   shelter from;
   take_shelter(&from);
-  retire(self, of);
+  retire(userdata, send->transport);
   leave_shelter(&from);
 }
 
@@ -278,45 +278,35 @@ static const char *describe(const transfer *of, CURLcode rc) {
   }
 }
 
-static size_t one_line(const char *from, char *out) {
-  size_t len = tci_text_of(from, strlen(from), ERROR_POINTS, out);
-  for (size_t i = 0; i < len; i++) {
-    if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f) out[i] = ' ';
-  }
-  out[len] = '\0';
-  return len;
-}
-
 /* Everything is copied and the transfer is back in the pool before the caller hears of it: it may begin the next one at once. */
 static void finish(curl *self, transfer *of, CURLcode rc) {
-  char response[KEEP_BYTES], error[TCI_TEXT_SIZE(ERROR_POINTS) + 1];
-  tci_sent sent = {.response = {response, 0}, .retry_after_us = of->retry_after_us, .duration_us = tci_sys_monotonic_us(NULL) - of->began_us};
-  tci_send *send = of->send;
+  char response[KEEP_BYTES], error[TCI_TEXT_SIZE(TCI_ERROR_KEEP_POINTS) + 1];
+  tc_sent sent = {
+    .size = sizeof sent, .response = {response, 0}, .retry_after_us = of->retry_after_us, .duration_us = tci_sys_monotonic_us(NULL) - of->began_us};
+  tc_send *send = of->send;
   long status = 0;
   if (!of->why) (void)curl_easy_getinfo(of->easy, CURLINFO_RESPONSE_CODE, &status); /* 0 when it fails */
   sent.status = rc && status < 200 ? 0 : (int)status;                               /* an interim answer is none */
   if (of->why) {
     sent.error = of->why;
   } else if (rc && !(rc == CURLE_WRITE_ERROR && of->read > TCI_RESPONSE_READ_MAX)) {
-    (void)one_line(describe(of, rc), error);
+    tci_line_of(describe(of, rc), TCI_ERROR_KEEP_POINTS, error);
     sent.error = error;
   }
   if (sent.status && peer_is_public(of)) sent.response.len = tci_text_of(of->keep, of->kept, TCI_RESPONSE_KEEP_POINTS, response);
   retire(self, of);
-  self->base.done(self->base.userdata, send, &sent);
+  send->done(send, &sent);
 }
 
-static int finish_done(curl *self) {
-  int finished = 0, left;
+static void finish_done(curl *self) {
+  int left;
   for (CURLMsg *message; (message = curl_multi_info_read(self->multi, &left));) {
     if (message->msg != CURLMSG_DONE) continue;
     CURLcode rc = message->data.result; /* the message dies with the handle's removal */
     transfer *of;
     (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&of); /* set for each handle, cannot fail */
     finish(self, of, rc);
-    finished++;
   }
-  return finished;
 }
 
 /* One at a time and from the start again: done may begin and abort any. */
@@ -332,46 +322,47 @@ static int finish_first(curl *self, int (*is_due)(const transfer *, int64_t), in
 static int is_unsent(const transfer *of, int64_t now_us) { return of->why && of->began_us <= now_us; }
 static int is_late(const transfer *of, int64_t now_us) { return now_us - of->began_us > (int64_t)of->send->total_ms * 1000 + LATE_US; }
 
-static int sweep(curl *self) {
+static void sweep(curl *self) {
   int64_t now_us = tci_sys_monotonic_us(NULL);
-  int finished = 0;
-  while (self->unsent && finish_first(self, is_unsent, now_us, CURLE_OK)) finished++;
-  if (now_us >= self->sweep_us) {
-    while (finish_first(self, is_late, now_us, CURLE_OPERATION_TIMEDOUT)) finished++;
-    self->sweep_us = now_us + INT64_C(1000) * SWEEP_MS;
-  }
-  return finished;
+  while (self->unsent && finish_first(self, is_unsent, now_us, CURLE_OK)) continue;
+  if (now_us < self->sweep_us) return;
+  while (finish_first(self, is_late, now_us, CURLE_OPERATION_TIMEDOUT)) continue;
+  self->sweep_us = now_us + INT64_C(1000) * SWEEP_MS;
 }
 
-/* *finished: how many were. */
-static int move(curl *self, int *finished) {
+static int may_sweep(const curl *self) { return self->unsent || (self->count && tci_sys_monotonic_us(NULL) >= self->sweep_us); }
+
+static int poll_curl(void *userdata, int32_t timeout_ms) {
+  curl *self = userdata;
+  tci_curl_ready ready[READY_MAX];
+  int due_ms = tci_curl_loop_due_ms(&self->loop);
+  if (due_ms >= 0 && (timeout_ms < 0 || timeout_ms > due_ms)) timeout_ms = due_ms;
+  if (self->count && (timeout_ms < 0 || timeout_ms > SWEEP_MS)) timeout_ms = SWEEP_MS;
+  /* Not sheltered: it only waits, and a host that runs the engine in its own thread wants its signals. */
+  int count = tci_curl_loop_wait(&self->loop, self->unsent ? 0 : timeout_ms, ready, READY_MAX);
+  int sweeps = may_sweep(self);
+  if (!count && !sweeps && tci_curl_loop_due_ms(&self->loop)) return TC_OK;
   shelter from;
-  int running;
   take_shelter(&from);
-  CURLMcode rc = curl_multi_perform(self->multi, &running);
-  *finished = finish_done(self) + sweep(self);
+  CURLMcode rc = tci_curl_loop_act(&self->loop, ready, count, sweeps);
+  finish_done(self);
+  sweep(self);
   leave_shelter(&from);
   return !rc ? TC_OK : rc == CURLM_OUT_OF_MEMORY ? TC_ENOMEM : TC_EUNKNOWN;
 }
 
-static int poll_curl(tci_transport *transport, int timeout_ms) {
-  curl *self = (curl *)transport;
-  int finished;
-  int err = move(self, &finished);
-  if (err || finished || !timeout_ms) return err;
-  if (timeout_ms < 0) timeout_ms = 60000;
-  if (self->count && timeout_ms > SWEEP_MS) timeout_ms = SWEEP_MS;
-  /* Not sheltered: it only waits, and a host that runs the engine in its own thread wants its signals. */
-  CURLMcode rc = curl_multi_poll(self->multi, NULL, 0, timeout_ms, NULL);
-  if (rc) return rc == CURLM_OUT_OF_MEMORY ? TC_ENOMEM : TC_EUNKNOWN;
-  return move(self, &finished);
+static void wake(void *userdata) { tci_curl_loop_wake(&((curl *)userdata)->loop); }
+
+static int get_fd(void *userdata) { return ((curl *)userdata)->loop.epoll_fd; }
+
+static int32_t get_timeout_ms(void *userdata) {
+  const curl *self = userdata;
+  int due_ms = tci_curl_loop_due_ms(&self->loop);
+  if (self->unsent) return 0;
+  return self->count && (due_ms < 0 || due_ms > SWEEP_MS) ? SWEEP_MS : due_ms;
 }
 
-static void wake(tci_transport *transport) { (void)curl_multi_wakeup(((curl *)transport)->multi); } /* fails when it is full: then it rings already */
-
-static void close_curl(tci_transport *transport) {
-  if (!transport) return;
-  curl *self = (curl *)transport;
+static void close_curl(curl *self) {
   shelter from;
   take_shelter(&from);
   while (self->active) retire(self, self->active);
@@ -379,13 +370,17 @@ static void close_curl(tci_transport *transport) {
     next = of->next;
     free_transfer(of);
   }
-  (void)curl_multi_cleanup(self->multi); /* nothing in it, nothing running */
+  (void)curl_multi_cleanup(self->multi); /* nothing in it, nothing running; takes NULL */
+  tci_curl_loop_close(&self->loop);
   curl_global_cleanup();
   leave_shelter(&from);
   tci_free(self);
 }
 
-static const tci_transport_ops ops = {.begin = begin, .abort = give_up, .poll = poll_curl, .wake = wake, .close = close_curl};
+void tci_curl_close(tc_transport *transport) {
+  if (transport->userdata) close_curl(transport->userdata);
+  transport->userdata = NULL;
+}
 
 static int set_limits(CURLM *multi, uint32_t max_connections, uint32_t max_per_host) {
   CURLMcode rc = curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
@@ -395,8 +390,7 @@ static int set_limits(CURLM *multi, uint32_t max_connections, uint32_t max_per_h
   return rc ? TC_ENOMEM : TC_OK;
 }
 
-int tci_curl_open(tci_transport **out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host,
-                  void (*done)(void *, tci_send *, const tci_sent *), void *userdata) {
+int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host) {
   curl *self = tci_zalloc(sizeof *self);
   if (!self) return TC_ENOMEM;
   /* Counted inside curl: each transport has its own init and cleanup, beside the host's. Safe from any thread since 7.84 where the compiler has atomics, which every one that
@@ -405,14 +399,16 @@ int tci_curl_open(tci_transport **out, const tci_policy *policy, uint32_t max_co
     tci_free(self);
     return TC_ENOMEM;
   }
-  self->base = (tci_transport){.ops = &ops, .done = done, .userdata = userdata};
+  self->loop.epoll_fd = self->loop.bell_fd = -1;
   self->policy = policy;
   self->max = max_connections;
   self->multi = curl_multi_init();
-  if (!self->multi || set_limits(self->multi, max_connections, max_per_host)) {
-    close_curl(&self->base);
-    return TC_ENOMEM;
+  int rc = self->multi ? set_limits(self->multi, max_connections, max_per_host) : TC_ENOMEM;
+  if (!rc) rc = tci_curl_loop_open(&self->loop, self->multi);
+  if (rc) {
+    close_curl(self);
+    return rc;
   }
-  *out = &self->base;
+  *out = (tc_transport){sizeof *out, begin, give_up, poll_curl, wake, get_fd, get_timeout_ms, self};
   return TC_OK;
 }

@@ -39,3 +39,11 @@ size_t tci_text_of(const char *bytes, size_t len, size_t max_points, char *out) 
   }
   return written;
 }
+
+void tci_line_of(const char *text, size_t max_points, char *out) {
+  size_t len = tci_text_of(text, strlen(text), max_points, out);
+  for (size_t i = 0; i < len; i++) {
+    if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f) out[i] = ' ';
+  }
+  out[len] = '\0';
+}

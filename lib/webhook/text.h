@@ -8,5 +8,7 @@
  * no UTF-8, and U+0000, become U+FFFD: one for each maximal part (Unicode 3.9, the practice of the WHATWG). */
 #define TCI_TEXT_SIZE(max_points) ((max_points)*4)
 size_t tci_text_of(const char *bytes, size_t len, size_t max_points, char *out);
+/* The same as one line: control characters become blanks. out has room for one byte more, for the NUL. */
+void tci_line_of(const char *text, size_t max_points, char *out);
 
 #endif

@@ -69,6 +69,8 @@ int tcd_status_of(int code) {
   case TC_EINVAL:
   case TC_ELIMIT: return 400;
   case TC_ENOTFOUND: return 404;
+  case TC_EEXISTS:
+  case TC_ECONFLICT: return 409;
   case TC_EMISMATCH: return 422;
   case TC_EBUSY:
   case TC_ETIMEOUT:

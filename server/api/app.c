@@ -7,10 +7,14 @@
 #include "handlers.h"
 #include "media.h"
 
+#define STATS_MEDIA TCD_MEDIA_JSON ", " TCD_MEDIA_CSV
+
 static const tcd_route routes[] = {
   {TCD_POST, "/api/tips", tcd_handle_create, TCD_INLINE, TCD_BODY_JSON, TCD_MEDIA_JSON, TC_KIND_TIP},
   {TCD_GET, "/api/tips", tcd_handle_list_tips, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_TIP},
   {TCD_GET, "/api/tips/{}", tcd_handle_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_TIP},
+  {TCD_POST, "/api/tips/{}/refund", tcd_handle_refund, TCD_WORKER, TCD_BODY_JSON_OR_NONE, TCD_MEDIA_JSON, TC_KIND_TIP},
+  {TCD_GET, "/api/tips/{}/refunds", tcd_handle_refund_list, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_TIP},
   {TCD_POST, "/api/tips:batch", tcd_handle_batch, TCD_WORKER, TCD_BODY_NDJSON, TCD_MEDIA_NDJSON, TC_KIND_TIP},
   {TCD_POST, "/api/reactions", tcd_handle_create, TCD_INLINE, TCD_BODY_JSON, TCD_MEDIA_JSON, TC_KIND_REACTION},
   {TCD_GET, "/api/reactions", tcd_handle_list_reactions, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_REACTION},
@@ -29,6 +33,22 @@ static const tcd_route routes[] = {
   {TCD_GET, "/api/webhooks/{}/deliveries", tcd_handle_webhook_deliveries, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/api/rooms/{}/events", tcd_handle_room_events, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_EVENTS, 0},
   {TCD_GET, "/api/events", tcd_handle_events, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_EVENTS, 0},
+  {TCD_GET, "/api/analytics/rooms/{}/stats", tcd_handle_stats, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/analytics/rooms/{}/emojis", tcd_handle_stats_emojis, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/analytics/rooms/{}/recipients", tcd_handle_stats_recipients, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/analytics/stats", tcd_handle_stats, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/analytics/emojis", tcd_handle_stats_emojis, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/analytics/recipients", tcd_handle_stats_recipients, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_POST, "/api/events", tcd_handle_activity_create, TCD_INLINE, TCD_BODY_JSON, TCD_MEDIA_JSON, 0},
+  {TCD_GET, "/api/events/{}", tcd_handle_activity_list, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
+  {TCD_GET, "/api/events/{}/{}", tcd_handle_activity_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
+  {TCD_POST, "/api/rooms/{}/goals", tcd_handle_goal_create, TCD_WORKER, TCD_BODY_JSON, TCD_MEDIA_JSON, 0},
+  {TCD_GET, "/api/rooms/{}/goals", tcd_handle_goal_list, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
+  {TCD_GET, "/api/goals/{}", tcd_handle_goal_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
+  {TCD_POST, "/api/goals/{}/close", tcd_handle_goal_close, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
+  {TCD_POST, "/api/event-types", tcd_handle_type_create, TCD_WORKER, TCD_BODY_JSON, TCD_MEDIA_JSON, 0},
+  {TCD_GET, "/api/event-types", tcd_handle_type_list, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
+  {TCD_DELETE, "/api/event-types/{}", tcd_handle_type_delete, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/livez", tcd_handle_livez, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/readyz", tcd_handle_readyz, TCD_INLINE, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
 };

@@ -16,6 +16,20 @@ static void created(const tc_result *result, void *userdata) {
   tcd_reply_send(reply);
 }
 
+void tcd_handle_activity_create(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
+  char storage[TCD_KEY_SIZE];
+  const char *key;
+  (void)match;
+  if (tcd_key_read(request, storage, &key, reply)) {
+    tcd_reply_send(reply);
+    return;
+  }
+  int rc = tc_activity_json_submit(app->engine, request->body.len ? request->body.ptr : "", request->body.len, key, created, reply);
+  if (!rc) return;
+  tcd_answer_code(reply, rc, tc_last_error());
+  tcd_reply_send(reply);
+}
+
 void tcd_handle_create(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   char storage[TCD_KEY_SIZE];
   const char *key;

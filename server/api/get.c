@@ -3,6 +3,7 @@
 #include "answer.h"
 #include "handlers.h"
 #include "media.h"
+#include "page.h"
 #include "query.h"
 
 #define ID_MAX_BYTES 64 /* "-9223372036854775808" has 20; more is no number, leading zeros excepted, and those nobody sends by the dozen */
@@ -25,7 +26,9 @@ void tcd_handle_get(tcd_app *app, const tcd_match *match, const tcd_request *req
   } else {
     reply->status = 200;
     reply->content_type = TCD_MEDIA_JSON;
-    reply->event = event;
+    rc = tcd_page_put_event(&reply->body, app->engine, event);
+    tc_event_unref(event);
+    if (rc) tcd_answer_code(reply, rc, tc_last_error());
   }
 send:
   tcd_reply_send(reply);

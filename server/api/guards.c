@@ -142,7 +142,7 @@ static int refuse_type(const tcd_route *route, tcd_reply *reply, const char *mes
 
 int tcd_guard_media(const tcd_route *route, const tcd_request *request, tcd_reply *reply) {
   tc_text value;
-  if (route->body != TCD_BODY_NONE) {
+  if (route->body != TCD_BODY_NONE && (route->body != TCD_BODY_JSON_OR_NONE || request->body.len)) {
     size_t count = tcd_request_header(request, "Content-Type", &value);
     if (count != 1) return refuse_type(route, reply, count ? "Content-Type: given twice" : "Content-Type: missing");
     int good = route->body == TCD_BODY_NDJSON ? tcd_media_is_ndjson(value) : tcd_media_is_json(value);

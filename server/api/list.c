@@ -3,6 +3,7 @@
 #include "answer.h"
 #include "base/mem.h"
 #include "handlers.h"
+#include "list.h"
 #include "media.h"
 #include "page.h"
 #include "query.h"
@@ -10,16 +11,7 @@
 #define SIZE_STANDARD 20
 #define SIZE_MAX_EVENTS 1000
 
-/* What a list's query may carry: up to four filters by kind, and these three after them. */
-enum { FILTERS_MAX = 4, PAGE = 0, SIZE, AFTER, PAGING };
-
-typedef struct list_query {
-  const char *values[FILTERS_MAX + PAGING]; /* decoded; NULL: not given */
-  const char *after;
-  int64_t page;
-  int32_t size;
-  char *storage; /* owned: holds the values */
-} list_query;
+enum { PAGE = 0, SIZE, AFTER };
 
 /* An empty value is the default, as in Spring. */
 static int read_int(const char *name, const char *text, int64_t standard, int64_t min, int64_t max, int64_t *out, tcd_reply *reply) {
@@ -37,8 +29,7 @@ static int read_int(const char *name, const char *text, int64_t standard, int64_
   return 0;
 }
 
-/* names: the filters, then page, size, after. 0, or -1 with the reply filled; query->storage is to be freed either way. */
-static int read_query(const tcd_request *request, const char *const *names, size_t filters, list_query *query, tcd_reply *reply) {
+int tcd_list_read(const tcd_request *request, const char *const *names, size_t filters, tcd_list_query *query, tcd_reply *reply) {
   tcd_query_fault fault;
   int64_t size;
   memset(query, 0, sizeof *query);
@@ -47,7 +38,7 @@ static int read_query(const tcd_request *request, const char *const *names, size
     tcd_answer_code(reply, TC_ENOMEM, "");
     return -1;
   }
-  if (tcd_query_read(request->query, names, filters + PAGING, query->values, query->storage, &fault)) {
+  if (tcd_query_read(request->query, names, filters + TCD_LIST_PAGING, query->values, query->storage, &fault)) {
     tcd_answer_errorf(reply, 400, "%s: %s", fault.name, fault.what);
     return -1;
   }
@@ -59,9 +50,9 @@ static int read_query(const tcd_request *request, const char *const *names, size
   return 0;
 }
 
-static void answer_page(const list_query *query, const tc_page *page, tcd_reply *reply) {
+void tcd_list_answer(tc_engine *engine, const tcd_list_query *query, const tc_page *page, tcd_reply *reply) {
   reply->body.max = TCD_PAGE_MAX_BYTES;
-  int rc = query->after ? tcd_page_put_keyset(&reply->body, page, query->size) : tcd_page_put(&reply->body, page, query->page, query->size);
+  int rc = query->after ? tcd_page_put_keyset(&reply->body, engine, page, query->size) : tcd_page_put(&reply->body, engine, page, query->page, query->size);
   if (!rc) {
     reply->status = 200;
     reply->content_type = TCD_MEDIA_JSON;
@@ -74,21 +65,22 @@ static void answer_page(const list_query *query, const tc_page *page, tcd_reply 
 }
 
 void tcd_handle_list_tips(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
-  static const char *const names[] = {"roomId", "senderId", "recipientId", "page", "size", "after"};
-  list_query query;
+  static const char *const names[] = {"roomId", "senderId", "recipientId", "currency", "page", "size", "after"};
+  tcd_list_query query;
   (void)match;
-  if (!read_query(request, names, 3, &query, reply)) {
+  if (!tcd_list_read(request, names, 4, &query, reply)) {
     tc_page *page = NULL;
     tc_tip_query q = TC_TIP_QUERY_INIT;
     q.room_id = query.values[0];
     q.sender_id = query.values[1];
     q.recipient_id = query.values[2];
+    q.currency = query.values[3];
     q.after = query.after;
     q.page = query.page;
     q.page_size = query.size;
     int rc = tc_tip_list(app->engine, &q, &page);
     if (rc) tcd_answer_code(reply, rc, tc_last_error());
-    else answer_page(&query, page, reply);
+    else tcd_list_answer(app->engine, &query, page, reply);
     tc_page_free(page);
   }
   tci_free(query.storage);
@@ -97,9 +89,9 @@ void tcd_handle_list_tips(tcd_app *app, const tcd_match *match, const tcd_reques
 
 void tcd_handle_list_reactions(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   static const char *const names[] = {"roomId", "userId", "emoji", "targetId", "page", "size", "after"};
-  list_query query;
+  tcd_list_query query;
   (void)match;
-  if (!read_query(request, names, 4, &query, reply)) {
+  if (!tcd_list_read(request, names, 4, &query, reply)) {
     tc_page *page = NULL;
     tc_reaction_query q = TC_REACTION_QUERY_INIT;
     q.room_id = query.values[0];
@@ -111,7 +103,7 @@ void tcd_handle_list_reactions(tcd_app *app, const tcd_match *match, const tcd_r
     q.page_size = query.size;
     int rc = tc_reaction_list(app->engine, &q, &page);
     if (rc) tcd_answer_code(reply, rc, tc_last_error());
-    else answer_page(&query, page, reply);
+    else tcd_list_answer(app->engine, &query, page, reply);
     tc_page_free(page);
   }
   tci_free(query.storage);

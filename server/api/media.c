@@ -1,5 +1,6 @@
 #include "media.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -30,21 +31,30 @@ int tcd_media_is_ndjson(tc_text content_type) {
          tcd_text_is(type, TCD_MEDIA_JSON);
 }
 
-/* Only whether the weight is zero matters: there is one representation, so nothing is ranked. "q=0", "q=0.", "q=0.000" (RFC 9110 12.4.2). */
-static int weight_is_zero(tc_text range) {
+/* "q=0.25" in thousandths (RFC 9110 12.4.2); what is no weight counts as none given. */
+static int weight_in(tc_text parameter) {
+  int weight = 0, scale = 1000;
+  if (parameter.len < 3 || (*parameter.ptr != 'q' && *parameter.ptr != 'Q') || parameter.ptr[1] != '=') return -1;
+  for (size_t i = 2; i < parameter.len; i++) {
+    char c = parameter.ptr[i];
+    if (c == '.' && i == 3) continue;
+    if (c < '0' || c > '9') return 1000;
+    weight += (c - '0') * scale;
+    scale /= 10;
+  }
+  return weight > 1000 ? 1000 : weight;
+}
+
+static int weight_of(tc_text range) {
   const char *at = range.len ? memchr(range.ptr, ';', range.len) : NULL;
   const char *end = range.ptr + range.len;
   while (at && at < end) {
     const char *next = memchr(at + 1, ';', (size_t)(end - at - 1));
-    tc_text parameter = tcd_trim((tc_text){at + 1, (size_t)((next ? next : end) - at - 1)});
-    if (parameter.len > 2 && (*parameter.ptr == 'q' || *parameter.ptr == 'Q') && parameter.ptr[1] == '=') {
-      size_t i = 2;
-      while (i < parameter.len && (parameter.ptr[i] == '0' || parameter.ptr[i] == '.')) i++;
-      return i == parameter.len;
-    }
+    int weight = weight_in(tcd_trim((tc_text){at + 1, (size_t)((next ? next : end) - at - 1)}));
+    if (weight >= 0) return weight;
     at = next;
   }
-  return 0;
+  return 1000;
 }
 
 /* How closely a range names the type: 0 not at all, 1 for any type, 2 for any of its family, 3 for a JSON dialect (which plain JSON serves, as in the Java service), 4 exactly. */
@@ -56,8 +66,8 @@ static int closeness(tc_text range, const char *type) {
   return !strcmp(type, TCD_MEDIA_JSON) && tcd_media_is_json(range) ? 3 : 0;
 }
 
-int tcd_media_accepted(const tcd_request *request, const char *type) {
-  int best = 0, accepted = 0, ranges = 0;
+int tcd_media_weight(const tcd_request *request, const char *type) {
+  int best = 0, weight = 0, ranges = 0;
   for (size_t i = 0; i < request->header_count; i++) {
     if (!tcd_text_is(request->headers[i].name, "accept")) continue;
     tc_text rest = request->headers[i].value, item;
@@ -67,8 +77,18 @@ int tcd_media_accepted(const tcd_request *request, const char *type) {
       int close = closeness(essence(item), type);
       if (close <= best) continue;
       best = close;
-      accepted = !weight_is_zero(item);
+      weight = weight_of(item);
     }
   }
-  return accepted || !ranges;
+  return ranges ? weight : 1000;
+}
+
+int tcd_media_accepted(const tcd_request *request, const char *types) {
+  tc_text rest = {types, strlen(types)}, item;
+  char type[64];
+  while (tcd_list_next(&rest, &item)) {
+    (void)snprintf(type, sizeof type, "%.*s", (int)item.len, item.ptr); /* those of the routes' table are short */
+    if (tcd_media_weight(request, type)) return 1;
+  }
+  return 0;
 }

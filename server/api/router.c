@@ -39,7 +39,7 @@ static int path_matches(const char *pattern_text, tc_text path, tc_text *param) 
     tc_text want = next_segment(&pattern), have = next_segment(&path);
     if (want.len == 2 && !memcmp(want.ptr, "{}", 2)) {
       if (!have.len) return 0;
-      *param = have;
+      *param = param->ptr ? (tc_text){param->ptr, (size_t)(have.ptr + have.len - param->ptr)} : have;
     } else if (!segment_is(want, have)) {
       return 0;
     }

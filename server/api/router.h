@@ -9,11 +9,11 @@ typedef struct tcd_route tcd_route;
 
 enum { TCD_GET = 1, TCD_POST = 2, TCD_PUT = 4, TCD_PATCH = 8, TCD_DELETE = 16 };
 enum { TCD_INLINE, TCD_WORKER }; /* on the reactor's thread, never blocking; or in the kitchen */
-enum { TCD_BODY_NONE, TCD_BODY_JSON, TCD_BODY_NDJSON };
+enum { TCD_BODY_NONE, TCD_BODY_JSON, TCD_BODY_NDJSON, TCD_BODY_JSON_OR_NONE };
 
 typedef struct tcd_match {
   const tcd_route *route;
-  tc_text param; /* what stands for {} in the path, still percent-encoded; points into the request */
+  tc_text param; /* what stands for {} in the path, of several all from the first to the last; still percent-encoded; points into the request */
 } tcd_match;
 
 typedef void (*tcd_handler)(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);

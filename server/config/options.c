@@ -49,6 +49,7 @@ const tcd_option tcd_options[] = {
   NUMBER(tail_max_bytes, "67108864", 1048576, 1099511627776, "the same, in bytes of memory"),
   LIST(allow_receivers, "none", "networks beyond the public ones that webhooks may go to, as CIDR: 127.0.0.0/8,::1/128; or none"),
   TEXT(webhook_retry_schedule, "10s,60s", "pauses after a failed delivery: one attempt more than these"),
+  TEXT(currency, "none", "ISO 4217 code of amounts that name none; none: as the log says, USD for a new one"),
   TEXT(webhook_secret_key_file, "none", "file with 32 bytes as hex or base64, by which webhook secrets are encrypted at rest; or none"),
   CHOICE(webhook_time_format, "iso", "iso|epoch", "createdAt in webhook bodies: text, or decimal seconds as the Java service sent"),
   NUMBER(webhook_max_in_flight, "64", 1, 1024, "webhook requests at a time"),

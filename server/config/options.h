@@ -10,7 +10,7 @@
 
 typedef struct tcd_config {
   char *listen, *storage, *allowed_hosts, *origins; /* owned */
-  char *sockjs_client_url, *allow_receivers, *webhook_retry_schedule, *webhook_secret_key_file;
+  char *sockjs_client_url, *allow_receivers, *webhook_retry_schedule, *webhook_secret_key_file, *currency;
   uint64_t allow_unauthenticated;
   uint64_t max_connections, header_deadline_ms, body_deadline_ms, idle_timeout_ms, write_deadline_ms;
   uint64_t max_body_bytes, max_batch_bytes, max_buffered_bytes;

@@ -81,37 +81,44 @@ static int same_shape(const tcd_shape *a, const tcd_shape *b) {
          !memcmp(a->text.ptr, b->text.ptr, a->text.len);
 }
 
-static tcd_room *find_room(const tcd_hub *hub, tc_text name, uint64_t hash) {
+static uint64_t hash_room(const tcd_hub *hub, int what, tc_text name) { return tci_siphash(&hub->key, name.ptr, name.len) + (uint64_t)what; }
+
+static tcd_room *find_room(const tcd_hub *hub, int what, tc_text name, uint64_t hash) {
   for (tcd_node *node = tcd_table_first(&hub->rooms, hash); node; node = tcd_table_next(node)) {
     tcd_room *room = (tcd_room *)node;
-    if (room->len == name.len && !memcmp(room->name, name.ptr, name.len)) return room;
+    if (room->what == what && room->len == name.len && !memcmp(room->name, name.ptr, name.len)) return room;
   }
   return NULL;
 }
 
-tcd_room *tcd_room_find(const tcd_hub *hub, tc_text name) { return hub->rooms.count ? find_room(hub, name, tci_siphash(&hub->key, name.ptr, name.len)) : NULL; }
+tcd_room *tcd_room_find(const tcd_hub *hub, int what, tc_text name) {
+  return hub->room_count[what] ? find_room(hub, what, name, hash_room(hub, what, name)) : NULL;
+}
 
 static tcd_room *get_room(tcd_hub *hub, const tcd_topic *topic) {
-  if (topic->all) return hub->all;
-  uint64_t hash = tci_siphash(&hub->key, topic->room.ptr, topic->room.len);
-  tcd_room *room = find_room(hub, topic->room, hash);
+  if (topic->all) return hub->all[topic->what];
+  uint64_t hash = hash_room(hub, topic->what, topic->room);
+  tcd_room *room = find_room(hub, topic->what, topic->room, hash);
   if (room) return room;
   room = tci_zalloc(sizeof *room + topic->room.len + 1);
   if (!room) return NULL;
   room->node.hash = hash;
+  room->what = topic->what;
   room->len = topic->room.len;
   memcpy(room->name, topic->room.ptr, room->len);
   if (tcd_table_add(&hub->rooms, &room->node)) {
     tci_free(room);
     return NULL;
   }
+  hub->room_count[room->what]++;
   tcd_count(&hub->stat_rooms, 1);
   return room;
 }
 
 static void drop_empty_room(tcd_hub *hub, tcd_room *room) {
-  if (room == hub->all || room->channels) return;
+  if (room == hub->all[room->what] || room->channels) return;
   tcd_table_remove(&hub->rooms, &room->node);
+  hub->room_count[room->what]--;
   tcd_count(&hub->stat_rooms, -1);
   tci_free(room);
 }
@@ -264,13 +271,14 @@ static int encode(tcd_hub *hub, tcd_channel *channel, const tc_event *event) {
   if (room_for_mark(stream)) return TC_ENOMEM;
   tci_buf_clear(&hub->message);
   shape->write(shape, event, &hub->message);
-  if (!hub->message.err) shape->framing->put((tc_text){hub->message.data, hub->message.len}, &stream->bytes);
+  if (!hub->message.err && hub->message.len) shape->framing->put((tc_text){hub->message.data, hub->message.len}, &stream->bytes);
   if (hub->message.err || stream->bytes.err) {
     stream->bytes.len = before; /* half a frame would garble all that follows */
     stream->bytes.err = 0;
     return TC_ENOMEM;
   }
   size_t added = stream->bytes.len - before;
+  if (!added) return TC_OK;
   channel->end += added;
   tcd_count(&hub->stat_channel_bytes, (int64_t)added);
   stream->marks[stream->first + stream->count++] = (tcd_mark){tc_event_seq(event), hub->front->now_us, channel->end};
@@ -283,8 +291,13 @@ void tcd_channel_append(tcd_hub *hub, tcd_channel *channel, const tc_event *even
     channel->next_dirty = hub->dirty;
     hub->dirty = channel;
   }
+  uint64_t before = channel->end;
   if (encode(hub, channel, event)) {
     for (size_t i = channel->count; i-- > 0;) tcd_cursor_cut(hub, channel->members[i], TCD_CUT_MEMORY, tcd_cursor_resume(hub, channel->members[i]));
+    return;
+  }
+  if (channel->end == before) {
+    if (!channel->behind) drop_stream(hub, channel); /* one that was taken for it */
     return;
   }
   channel->behind = channel->count;

@@ -6,8 +6,7 @@
 #include "base/sys.h"
 #include "server/live/state.h"
 
-#define KINDS (1u << TC_KIND_TIP | 1u << TC_KIND_REACTION) /* all that /topic/rooms ever carries: old clients take anything else for a tip */
-#define MESSAGE_MAX (8u << 20)                             /* metadata of 64 KiB, escaped twice, and the rest of an event many times over */
+#define MESSAGE_MAX (8u << 20) /* metadata of 64 KiB, escaped twice, and the rest of an event many times over */
 #define SETTLE_EVENTS 4096
 #define SETTLE_ROUNDS 16
 
@@ -40,7 +39,7 @@ static void on_retry(tcd_timer *timer) { ((tcd_hub *)((char *)timer - offsetof(t
 
 static int follow(tcd_hub *hub) {
   tc_sub_options options = TC_SUB_OPTIONS_INIT;
-  options.kinds = KINDS;
+  options.kinds = tcd_topic_kinds(TCD_TOPIC_ALL);
   int rc = tc_subscribe(hub->engine, &options, NULL, NULL, &hub->sub);
   if (rc) return rc;
   hub->seq = tc_sub_seq(hub->sub);
@@ -62,8 +61,11 @@ int tcd_hub_open(tcd_hub **out, const tcd_hub_options *options) {
   hub->source.fd = -1;
   hub->retry.fired = on_retry;
   tci_buf_init(&hub->message, MESSAGE_MAX);
-  hub->all = tci_zalloc(sizeof *hub->all + 1);
-  if (!hub->all) goto fail;
+  for (int what = 0; what < TCD_TOPICS; what++) {
+    hub->all[what] = tci_zalloc(sizeof *hub->all[what] + 1);
+    if (!hub->all[what]) goto fail;
+    hub->all[what]->what = what;
+  }
   rc = tci_sys_random(NULL, &hub->key, sizeof hub->key);
   if (!rc && hub->engine) rc = follow(hub);
   if (!rc && hub->engine) rc = tcd_replays_open(hub);
@@ -92,7 +94,7 @@ void tcd_hub_close(tcd_hub *hub) {
   tcd_table_free(&hub->rooms);
   tcd_table_free(&hub->channels);
   tci_buf_free(&hub->message);
-  tci_free(hub->all);
+  for (int what = 0; what < TCD_TOPICS; what++) tci_free(hub->all[what]);
   tci_free(hub);
 }
 

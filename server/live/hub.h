@@ -28,20 +28,28 @@ typedef struct tcd_framing {
 /* How the messages of a subscription read. Two with the same framing, write, text and flags share one channel. */
 struct tcd_shape {
   const tcd_framing *framing;
-  /* Appends the message of event, unframed; pure, any thread. */
+  /* Appends the message of event, unframed; nothing: these readers do not want it. Pure, any thread. */
   void (*write)(const tcd_shape *shape, const tc_event *event, tci_buf *out);
   tc_text text;   /* e.g. the subscription's id as it stands in the frame */
   uint32_t flags; /* write's own, e.g. the STOMP version */
 };
 
+/* What a topic carries. Rooms stay with tips and reactions for ever: old clients take anything else for a tip. */
+enum { TCD_TOPIC_ROOMS = 0, TCD_TOPIC_EVENTS /* all later kinds */, TCD_TOPIC_ALL /* both */, TCD_TOPICS };
+
 /* The topics that exist. */
 typedef struct tcd_topic {
   int all;      /* 1: every room */
   tc_text room; /* else this one, verbatim */
+  int what;     /* TCD_TOPIC_X */
 } tcd_topic;
-// "/topic/rooms/{roomId}" (the rest verbatim, slashes too), "/topic/rooms/*", "/topic/rooms/**", "/topic/**". 0, or -1: nothing is published there. Pure; out points
-// into destination.
+// "/topic/rooms/{roomId}" and "/topic/events/{roomId}" (the rest verbatim, slashes too), both with "*" and "**" for every room, and "/topic/**", which is everything.
+// 0, or -1: nothing is published there. Pure; out points into destination.
 int tcd_topic_parse(tc_text destination, tcd_topic *out);
+/* Whether its event stands under TCD_TOPIC_ROOMS or _EVENTS. Pure. */
+int tcd_topic_of(const tc_event *event);
+/* Bit mask of the kinds that what (TCD_TOPIC_X) carries. */
+uint64_t tcd_topic_kinds(int what);
 
 enum {
   TCD_CUT_SLOW = 1, /* beyond max_lag_bytes or max_lag_ms */

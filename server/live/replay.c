@@ -57,7 +57,7 @@ static tcd_replay *pop(tcd_hub *hub) {
 static int open_sub(const tcd_replay *replay, tc_sub **sub) {
   tc_sub_options options = TC_SUB_OPTIONS_INIT;
   options.room_id = replay->topic.all ? NULL : replay->topic.room.ptr;
-  options.kinds = 1u << TC_KIND_TIP | 1u << TC_KIND_REACTION;
+  options.kinds = tcd_topic_kinds(replay->topic.what);
   options.after_seq = replay->reached;
   options.flags = TC_SUB_AFTER_SEQ;
   return tc_subscribe(replay->hub->engine, &options, NULL, NULL, sub);
@@ -67,7 +67,7 @@ static void encode(tcd_replay *replay, const tc_event *event) {
   const tcd_shape *shape = &replay->voice->shape;
   tci_buf_clear(&replay->message);
   shape->write(shape, event, &replay->message);
-  if (!replay->message.err) shape->framing->put((tc_text){replay->message.data, replay->message.len}, &replay->piece);
+  if (!replay->message.err && replay->message.len) shape->framing->put((tc_text){replay->message.data, replay->message.len}, &replay->piece);
 }
 
 static int read_events(tcd_replay *replay, tc_sub *sub) {
@@ -210,7 +210,7 @@ int tcd_replay_start(tcd_hub *hub, tcd_cursor *cursor, const tcd_topic *topic, t
   if (!replay) return TC_ENOMEM;
   char *name = (char *)(replay + 1);
   if (topic->room.len) memcpy(name, topic->room.ptr, topic->room.len);
-  replay->topic = (tcd_topic){topic->all, {name, topic->room.len}};
+  replay->topic = (tcd_topic){topic->all, {name, topic->room.len}, topic->what};
   replay->task.run = on_piece;
   replay->hub = hub;
   replay->cursor = cursor;

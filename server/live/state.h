@@ -42,6 +42,7 @@ typedef struct tcd_stream {
 struct tcd_room {
   tcd_node node; /* first */
   tcd_channel *channels;
+  int what; /* TCD_TOPIC_X */
   size_t len;
   char name[];
 };
@@ -89,7 +90,8 @@ struct tcd_hub {
   int64_t seq;           /* passed on */
   tci_sipkey key;        /* of the tables */
   tcd_table rooms, channels;
-  tcd_room *all; /* every room's events */
+  tcd_room *all[TCD_TOPICS];     /* every room's events */
+  size_t room_count[TCD_TOPICS]; /* of those in the table */
   tcd_channel *dirty;
   tcd_sink *first_ready, *last_ready;
   tcd_cursor *cuts, **last_cut;
@@ -110,7 +112,7 @@ struct tcd_hub {
 };
 
 /* channel.c */
-tcd_room *tcd_room_find(const tcd_hub *hub, tc_text name);
+tcd_room *tcd_room_find(const tcd_hub *hub, int what, tc_text name);
 tcd_channel *tcd_channel_get(tcd_hub *hub, const tcd_topic *topic, tcd_voice *voice); /* makes it; takes no reference of yours; NULL: no memory */
 int tcd_channel_enter(tcd_hub *hub, tcd_channel *channel, tcd_cursor *cursor);        /* at the end; TC_OK or TC_ENOMEM (then an empty channel is gone) */
 void tcd_channel_leave(tcd_hub *hub, tcd_cursor *cursor);                             /* frees an empty channel */

@@ -102,6 +102,13 @@ static void append_all(tcd_hub *hub, tcd_channel *first, const tc_event *event) 
   for (tcd_channel *channel = first; channel; channel = channel->next) tcd_channel_append(hub, channel, event);
 }
 
+static void pass_on(tcd_hub *hub, int what, const tc_event *event) {
+  const char *name = hub->room_count[what] ? tc_event_str(event, TC_FIELD_ROOM_ID) : NULL;
+  tcd_room *room = name ? tcd_room_find(hub, what, (tc_text){name, strlen(name)}) : NULL;
+  if (room) append_all(hub, room->channels, event);
+  append_all(hub, hub->all[what]->channels, event);
+}
+
 static uint64_t bytes_held(const tcd_hub *hub) { return atomic_load_explicit(&hub->stat_channel_bytes, memory_order_relaxed); }
 
 void tcd_hub_pull(tcd_hub *hub, size_t events) {
@@ -117,11 +124,9 @@ void tcd_hub_pull(tcd_hub *hub, size_t events) {
       tcd_timer_start(&hub->front->wheel, &hub->retry, hub->front->now_us + RETRY_US);
       return;
     }
-    const char *name = tc_event_str(event, TC_FIELD_ROOM_ID);
-    tcd_room *room = name ? tcd_room_find(hub, (tc_text){name, strlen(name)}) : NULL;
     hub->seq = tc_event_seq(event);
-    if (room) append_all(hub, room->channels, event);
-    append_all(hub, hub->all->channels, event);
+    pass_on(hub, tcd_topic_of(event), event);
+    pass_on(hub, TCD_TOPIC_ALL, event);
     tcd_count(&hub->stat_events, 1);
     tc_event_unref(event);
   }

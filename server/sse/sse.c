@@ -15,10 +15,32 @@ typedef struct stream {
 static stream *of_beat(tcd_timer *timer) { return (stream *)((char *)timer - offsetof(stream, beat)); }
 static tcd_front *front_of(const stream *s) { return tcd_hub_front(s->outlet.sink.hub); }
 
+static const char *type_of(const tc_event *event) {
+  switch (tc_event_kind(event)) {
+  case TC_KIND_TIP: return "tip";
+  case TC_KIND_REACTION: return "reaction";
+  default: return tc_event_str(event, TC_FIELD_TYPE);
+  }
+}
+
+/* Is it one of the names with commas? */
+static int is_among(const char *type, tc_text types) {
+  size_t len = strlen(type);
+  for (const char *at = types.ptr, *end = types.ptr + types.len; at <= end;) {
+    const char *comma = memchr(at, ',', (size_t)(end - at));
+    size_t name = (size_t)((comma ? comma : end) - at);
+    if ((name == 1 && *at == '*') || (name == len && !memcmp(at, type, len))) return 1;
+    if (!comma) return 0;
+    at = comma + 1;
+  }
+  return 0;
+}
+
 void tcd_sse_write(const tcd_shape *shape, const tc_event *event, tci_buf *out) {
   size_t len;
-  const char *json = tc_event_json(event, &len);
-  (void)shape;
+  const char *json = tc_event_json(event, &len), *type = shape->flags & TCD_SSE_NAMED ? type_of(event) : NULL;
+  if (type && !is_among(type, shape->text)) return;
+  if (type) (void)tci_buf_printf(out, "event: %s\n", type);
   (void)tci_buf_printf(out, "id: %lld\ndata: ", (long long)tc_event_seq(event)); /* one line: JSON escapes line ends */
   (void)tci_buf_append(out, json, len);
 }
@@ -76,8 +98,9 @@ static void put_ready(stream *s, int recovered, int64_t seq) {
   tcd_outlet_wrote(&s->outlet);
 }
 
-static void begin(stream *s, const tcd_topic *topic, int resume, int64_t after_seq) {
-  tcd_join join = {.topic = *topic, .shape = {&framing, tcd_sse_write, {"", 0}, 0}, .resume = resume, .after_seq = after_seq};
+static void begin(stream *s, const tcd_topic *topic, tc_text types, int resume, int64_t after_seq) {
+  uint32_t flags = types.ptr ? TCD_SSE_NAMED : 0;
+  tcd_join join = {.topic = *topic, .shape = {&framing, tcd_sse_write, types.ptr ? types : (tc_text){"", 0}, flags}, .resume = resume, .after_seq = after_seq};
   tcd_front *front = front_of(s);
   tcd_hub *hub = s->outlet.sink.hub;
   tcd_cursor *cursor;
@@ -90,7 +113,7 @@ static void begin(stream *s, const tcd_topic *topic, int resume, int64_t after_s
   tcd_timer_start(&front->wheel, &s->beat, front->now_us + TCD_SSE_BEAT_MS * 1000LL);
 }
 
-void tcd_sse_serve(tcd_hub *hub, const tcd_topic *topic, int resume, int64_t after_seq, const tcd_request *request, tcd_reply *reply) {
+void tcd_sse_serve(tcd_hub *hub, const tcd_topic *topic, tc_text types, int resume, int64_t after_seq, const tcd_request *request, tcd_reply *reply) {
   int bare = tcd_text_is(request->method, "HEAD");
   tci_buf head;
   stream *s = tci_zalloc(sizeof *s);
@@ -106,7 +129,7 @@ void tcd_sse_serve(tcd_hub *hub, const tcd_topic *topic, int resume, int64_t aft
     if (bare) {
       tcd_outlet_finish(&s->outlet); /* not started: a client that has half-closed behind its HEAD would count as gone */
     } else {
-      begin(s, topic, resume, after_seq);
+      begin(s, topic, types, resume, after_seq);
       tcd_outlet_start(&s->outlet);
     }
   }

@@ -36,7 +36,7 @@ void tcd_stomp_write_message(const tcd_shape *shape, const tc_event *event, tci_
   size_t len;
   const char *json = tc_event_json(event, &len), *room = tc_event_str(event, TC_FIELD_ROOM_ID);
   long long seq = (long long)tc_event_seq(event);
-  (void)tci_buf_puts(out, "MESSAGE\ndestination:/topic/rooms/");
+  (void)tci_buf_puts(out, tcd_topic_of(event) == TCD_TOPIC_ROOMS ? "MESSAGE\ndestination:/topic/rooms/" : "MESSAGE\ndestination:/topic/events/");
   if (room) tcd_stomp_put_escaped(out, (tc_text){room, strlen(room)}, (int)shape->flags);
   (void)tci_buf_puts(out, "\ncontent-type:application/json\nsubscription:");
   (void)tci_buf_append(out, shape->text.ptr, shape->text.len);

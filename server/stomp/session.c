@@ -8,9 +8,10 @@
 #include "server/front/reactor.h"
 #include "server/stomp/encode.h"
 
-#define FRAME_OUT_MAX (256u << 10)                             /* of a frame that answers one of at most 64 KiB, escaped */
-#define SUBSCRIPTION_ID_MAX 1024                               /* bytes: it stands twice in every message */
-#define DESTINATION_MAX (sizeof "/topic/rooms/" - 1 + 4 * 255) /* bytes: of the longest room there can be (tip.h) */
+#define FRAME_OUT_MAX (256u << 10)                               /* of a frame that answers one of at most 64 KiB, escaped */
+#define SUBSCRIPTION_ID_MAX 1024                                 /* bytes: it stands twice in every message */
+#define ROOM_MAX (4 * 255)                                       /* bytes: of the longest room there can be (tip.h) */
+#define DESTINATION_MAX (sizeof "/topic/events/" - 1 + ROOM_MAX) /* a longer one is not even looked at */
 #define GRACE_MS 1000
 #define COMMAND_SHOWN_MAX 32
 
@@ -241,7 +242,8 @@ static const char *read_subscribe(session *s, const tcd_stomp_frame *frame, tc_t
     return named ? "id: is in use by another subscription" : "destination: is subscribed to already";
   if (!named) *id = *destination; /* 1.0: the destination stands for it; what it is called in MESSAGE nobody reads */
   if (tcd_topic_parse(*destination, &join->topic))
-    return "destination: nothing is published there; served are /topic/rooms/{roomId}, /topic/rooms/* and /topic/**";
+    return "destination: nothing is published there; served are /topic/rooms/{roomId}, /topic/events/{roomId}, * and /topic/**";
+  if (join->topic.room.len > ROOM_MAX) return "destination: no room has so long an id";
   join->resume = tcd_stomp_find(frame, "after-seq", &after);
   if (join->resume && read_seq(after, &join->after_seq)) return "after-seq: must be a whole number, 0 or more";
   if (s->count >= TCD_STOMP_SUBSCRIPTIONS_MAX) return "a session has at most 256 subscriptions";

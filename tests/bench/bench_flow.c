@@ -9,7 +9,7 @@
 enum { IN_FLIGHT = 8192, LOOK_EVERY = 1024 };
 
 void bench_flow_init(bench_flow *flow, tc_engine *engine, uint64_t seed, uint32_t senders) {
-  *flow = (bench_flow){.engine = engine, .seed = seed, .senders = senders};
+  *flow = (bench_flow){.engine = engine, .seed = seed, .senders = senders, .make = bench_tip_make};
   flow->window = (bench_window){.lock = PTHREAD_MUTEX_INITIALIZER, .drained = PTHREAD_COND_INITIALIZER, .wanted = UINT32_MAX};
 }
 
@@ -68,7 +68,7 @@ static void submit_one(bench_flow *flow) {
   bench_window *w = &flow->window;
   bench_tip made;
   tc_tip_new tip = TC_TIP_NEW_INIT;
-  bench_tip_make(&made, flow->seed, flow->next++, flow->senders);
+  flow->make(&made, flow->seed, flow->next++, flow->senders);
   tip.room_id = made.room;
   tip.sender_id = made.sender;
   tip.recipient_id = made.recipient;

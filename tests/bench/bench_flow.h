@@ -22,7 +22,8 @@ typedef struct bench_flow {
   tc_engine *engine;
   uint64_t seed, next; /* next: number of the next tip */
   uint32_t senders;
-  int64_t lag_max; /* log_seq - index_seq, the most that was seen */
+  void (*make)(bench_tip *tip, uint64_t seed, uint64_t i, uint32_t senders); /* bench_tip_make, if nobody sets another */
+  int64_t lag_max;                                                           /* log_seq - index_seq, the most that was seen */
   bench_window window;
 } bench_flow;
 

@@ -28,7 +28,8 @@ static void check_event(const tc_record *record, int64_t id) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!size) return 0;
-  uint32_t kind = data[0] & 1 ? TC_KIND_TIP : TC_KIND_REACTION;
+  static const uint32_t kinds[] = {TC_KIND_CUSTOM, TC_KIND_TIP, TC_KIND_REACTION, TC_KIND_FOLLOW, TC_KIND_SUBSCRIBE, TC_KIND_RAID};
+  uint32_t kind = kinds[data[0] % (sizeof kinds / sizeof *kinds)];
   tci_buf scratch;
   tci_buf_init(&scratch, size);
   tc_record record;

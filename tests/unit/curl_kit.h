@@ -9,7 +9,10 @@
 #define PATIENCE_US INT64_C(30000000)
 #define BODY ((tc_text){"{\"a\":\"\xc3\xab\"}", 10})
 
+struct client;
+
 typedef struct outcome {
+  struct client *of;
   int times, status;
   char error[1000], response[4 * TCI_RESPONSE_KEEP_POINTS + 1];
   size_t response_len;
@@ -18,8 +21,8 @@ typedef struct outcome {
 
 typedef struct client {
   tci_policy policy;
-  tci_transport *transport;
-  tci_send sends[SENDS_MAX];
+  tc_transport transport;
+  tc_send sends[SENDS_MAX];
   char urls[SENDS_MAX][200];
   outcome outcomes[SENDS_MAX];
   int begun, done;
@@ -29,7 +32,9 @@ typedef struct client {
 client *open_client(const char *allowed, uint32_t max, uint32_t max_per_host);
 void close_client(client *self);
 int start(client *self, const char *url, tc_text body, uint32_t total_ms); /* what begin says */
-void run_until(client *self, int done);                                    /* fails the test when it takes PATIENCE_US */
+/* Begins self->sends[at] as the test has filled it; says what begin says. */
+int start_own(client *self, int at);
+void run_until(client *self, int done); /* fails the test when it takes PATIENCE_US */
 const outcome *deliver(client *self, const char *url);
 const outcome *deliver_within(client *self, const char *url, uint32_t total_ms);
 /* Static, until the next call. */

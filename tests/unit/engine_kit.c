@@ -47,13 +47,18 @@ void kit_init(kit *k, int backend) {
   k->options.clock = &fake_clock;
 }
 
+static tc_engine *pumped; /* the open engine, when it has no threads */
+
 void kit_open(kit *k) {
   k->options.storage_url = k->url;
+  if (getenv("KIT_NO_THREADS")) k->options.flags |= TC_NO_THREADS;
   int rc = tc_open(&k->engine, &k->options);
   ck_assert_msg(rc == TC_OK, "tc_open: %s: %s", tc_strerror(rc), tc_last_error());
+  pumped = k->options.flags & TC_NO_THREADS ? k->engine : NULL;
 }
 
 void kit_close(kit *k) {
+  pumped = NULL;
   ck_assert_int_eq(tc_close(k->engine), TC_OK);
   k->engine = NULL;
 }
@@ -184,6 +189,10 @@ size_t kit_answers_count(kit_answers *answers) {
   return n;
 }
 
+void kit_turn(void) {
+  if (pumped) ck_assert_int_ne(tc_engine_poll(pumped, 0), TC_EINVAL);
+}
+
 int kit_until(int (*condition)(void *arg), void *arg) {
   struct timespec start, now;
   (void)clock_gettime(CLOCK_MONOTONIC, &start);
@@ -191,7 +200,8 @@ int kit_until(int (*condition)(void *arg), void *arg) {
     int value = condition(arg);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     if (value || now.tv_sec - start.tv_sec > 20) return value;
-    (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    if (pumped) ck_assert_int_ne(tc_engine_poll(pumped, 1), TC_EINVAL);
+    else (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
   }
 }
 

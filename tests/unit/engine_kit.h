@@ -19,9 +19,9 @@ typedef struct kit {
 } kit;
 
 void kit_init(kit *k, int backend); /* fake clock at 2024-01-15T10:30:45.123Z, both clocks move together */
-void kit_open(kit *k);
-void kit_close(kit *k); /* the engine only: kit_open opens the same files again */
-void kit_clean(kit *k); /* the engine and the directory */
+void kit_open(kit *k);              /* without threads where the environment has KIT_NO_THREADS: then kit_until runs the engine */
+void kit_close(kit *k);             /* the engine only: kit_open opens the same files again */
+void kit_clean(kit *k);             /* the engine and the directory */
 
 void kit_clock_set(int64_t wall_us);
 void kit_clock_add(int64_t us);
@@ -60,6 +60,7 @@ void kit_done(const tc_result *result, void *answers);
 void kit_submit(kit *k, kit_answers *answers, const char *key);
 size_t kit_answers_count(kit_answers *answers);
 
+void kit_turn(void); /* runs an engine without threads once; nothing otherwise */
 /* Waits (really) until condition(arg) or 20 s have passed; returns its last value. */
 int kit_until(int (*condition)(void *arg), void *arg);
 int kit_until_indexed(kit *k);

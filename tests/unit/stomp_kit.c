@@ -139,6 +139,7 @@ const char *tc_event_json(const tc_event *event, size_t *len) {
 }
 const char *tc_event_str(const tc_event *event, uint32_t field) { return field == TC_FIELD_ROOM_ID ? event->room : NULL; }
 int64_t tc_event_seq(const tc_event *event) { return event->seq; }
+uint32_t tc_event_kind(const tc_event *event) { return event->room ? TC_KIND_TIP : TC_KIND_REACTION; }
 
 void stomp_publish(const char *room, int64_t seq) {
   tc_event event = {room, "{\"x\":1}", seq};

@@ -130,6 +130,7 @@ void assert_same(const tc_record *a, const tc_record *b) {
   ck_assert_int_eq(a->created_at_us, b->created_at_us);
   ck_assert_int_eq(a->amount, b->amount);
   ck_assert_uint_eq(a->kind, b->kind);
+  ck_assert_int_eq(a->ref, b->ref);
   for (int i = 0; i < TC_COL_COUNT; i++) {
     ck_assert_int_eq(!a->text[i].ptr, !b->text[i].ptr);
     if (!a->text[i].ptr) continue;

@@ -6,7 +6,8 @@
 
 static int filter_matches(const tc_filter *filter, const tc_record *record) {
   if (filter->kind != record->kind) return 0;
-  for (int i = TC_COL_ROOM; i <= TC_COL_TARGET; i++) {
+  if (filter->absent && record->text[TC_COL_CURRENCY].ptr) return 0;
+  for (int i = TC_COL_ROOM; i < TC_COL_COUNT; i++) {
     const tc_text *want = &filter->text[i], *has = &record->text[i];
     if (want->ptr && (!want->len || !has->ptr || has->len != want->len || memcmp(has->ptr, want->ptr, want->len))) return 0;
   }
@@ -67,6 +68,7 @@ static void append_random(size_t n, int64_t from_us, int span) {
   for (size_t i = 0; i < n; i++) {
     records[i] = (tc_record){.kind = (uint32_t)(rand() % 3) + 1, .amount = rand(), .created_at_us = from_us + rand() % span};
     for (int j = TC_COL_ROOM; j <= TC_COL_TARGET; j++) records[i].text[j] = any_word(1);
+    if (rand() % 4 == 0) records[i].text[TC_COL_CURRENCY] = any_word(1);
     items[i].record = &records[i];
   }
   ck_assert_msg(!append_items(ops, storage, items, n), "%s", last_fail());
@@ -84,6 +86,8 @@ static void assert_random_lists(int rounds) {
     for (int j = TC_COL_ROOM; j <= TC_COL_TARGET; j++) {
       if (rand() % 3 == 0) filter.text[j] = any_word(0);
     }
+    if (rand() % 4 == 0) filter.text[TC_COL_CURRENCY] = any_word(0);
+    else if (rand() % 3 == 0) filter.absent = 1u << TC_COL_CURRENCY;
     assert_list(snapshot, &filter, &sorted);
   }
   ops->snapshot_end(snapshot);
@@ -100,6 +104,70 @@ START_TEST(lists_and_counts_are_as_a_naive_model_says) {
     if (rand() % 2) idle_all(from);
     if (round % 4 == 3) assert_random_lists(60);
   }
+}
+END_TEST
+
+/* What has no currency of its own is counted as all but the rest, without reading the rest. */
+START_TEST(currencies_are_told_apart) {
+  static const char *const codes[] = {"EUR", NULL, NULL, "JPY", NULL};
+  for (int i = 0; i < 100; i++) {
+    tc_record record = tip(i % 2 ? "a" : "b", "u", "p", NOON + i);
+    record.text[TC_COL_CURRENCY] = text_of(codes[i % 5]);
+    append_one(ops, storage, record);
+  }
+  derive_some(ops, storage, &index_seq, 17);
+  row_list sorted = {0};
+  ck_assert_int_eq(ops->read_log(storage, 0, SIZE_MAX, keep_row, &sorted), TC_OK);
+  qsort(sorted.at, sorted.count, sizeof *sorted.at, in_list_order);
+  tc_snapshot *snapshot = snapshot_now();
+  for (int i = 0; i < 12; i++) {
+    tc_filter filter = {.kind = TC_KIND_TIP, .absent = i % 3 ? 0 : 1u << TC_COL_CURRENCY};
+    if (i % 3) filter.text[TC_COL_CURRENCY] = text_of(i % 3 == 1 ? "EUR" : "USD");
+    if (i / 3 % 2) filter.text[TC_COL_ROOM] = text_of("a");
+    if (i / 6) filter.text[TC_COL_USER] = text_of("u");
+    assert_list(snapshot, &filter, &sorted);
+  }
+  ops->snapshot_end(snapshot);
+  free_rows(&sorted);
+}
+END_TEST
+
+/* U+FE0F makes no difference where the rest is an emoji; elsewhere, and in other kinds, it does. */
+START_TEST(spellings_of_an_emoji_are_one_list) {
+  static const char heart[] = "\xE2\x9D\xA4", heart_too[] = "\xE2\x9D\xA4\xEF\xB8\x8F", kappa_too[] = "Kappa\xEF\xB8\x8F";
+  static const struct {
+    uint32_t kind;
+    const char *emoji;
+    int64_t count;
+  } cases[] = {
+    {TC_KIND_REACTION, heart, 5},     {TC_KIND_REACTION, heart_too, 5}, {TC_KIND_REACTION, "Kappa", 3},
+    {TC_KIND_REACTION, kappa_too, 2}, {TC_KIND_TIP, heart, 1},          {TC_KIND_TIP, heart_too, 1},
+  };
+  static const char *const bodies[] = {heart, heart_too, heart, heart_too, heart_too, "Kappa", "Kappa", "Kappa", kappa_too, kappa_too};
+  for (int i = 0; i < 12; i++) {
+    tc_record record = tip("r", i % 2 ? "a" : "b", NULL, NOON + i);
+    if (i < 10) record.kind = TC_KIND_REACTION;
+    record.text[TC_COL_BODY] = text_of(i < 10 ? bodies[i] : i == 10 ? heart : heart_too);
+    append_one(ops, storage, record);
+  }
+  derive_some(ops, storage, &index_seq, 5);
+  tc_snapshot *snapshot = snapshot_now();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (int more = 0; more < 3; more++) { /* alone; with the room; and where rows are compared */
+      tc_filter filter = {.kind = cases[i].kind};
+      int64_t count = -1, of_a = -1;
+      filter.text[TC_COL_BODY] = text_of(cases[i].emoji);
+      if (more) filter.text[TC_COL_ROOM] = text_of("r");
+      if (more == 2) filter.text[TC_COL_USER] = text_of("a");
+      ck_assert_int_eq(ops->count(snapshot, &filter, &count), TC_OK);
+      if (more < 2) ck_assert_int_eq(count, cases[i].count);
+      if (more < 2) continue;
+      filter.text[TC_COL_USER] = text_of("b");
+      ck_assert_int_eq(ops->count(snapshot, &filter, &of_a), TC_OK);
+      ck_assert_int_eq(count + of_a, cases[i].count);
+    }
+  }
+  ops->snapshot_end(snapshot);
 }
 END_TEST
 
@@ -202,6 +270,8 @@ END_TEST
 
 void storage_lists_tests(TCase *all) {
   tcase_add_loop_test(all, lists_and_counts_are_as_a_naive_model_says, 0, 4);
+  tcase_add_test(all, currencies_are_told_apart);
+  tcase_add_test(all, spellings_of_an_emoji_are_one_list);
   tcase_add_test(all, a_long_list_pages_to_its_end);
   tcase_add_test(all, long_values_are_exact);
   tcase_add_test(all, find_and_fetch);

@@ -95,11 +95,13 @@ START_TEST(every_byte_is_kept) {
   ck_assert_ptr_nonnull(metadata);
   memset(metadata, '\'', long_size);
   metadata[long_size] = '\0';
-  tc_record full = {.kind = TC_KIND_REACTION, .amount = INT64_MAX, .created_at_us = -5};
+  tc_record full = {.kind = TC_KIND_REACTION, .amount = INT64_MAX, .created_at_us = -5, .ref = INT64_MAX};
   for (int i = 0; i < TC_COL_COUNT; i++) full.text[i] = text_of("it's \"quoted\"; -- \\ \x01\x7f \xc3\xab \xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 %s ?1");
   full.text[TC_COL_METADATA] = text_of(metadata);
-  tc_record empty = {.kind = TC_KIND_REACTION, .amount = INT64_MIN, .created_at_us = INT64_MAX};
-  for (int i = 0; i < TC_COL_KEY; i++) empty.text[i] = text_of("");
+  tc_record empty = {.kind = TC_KIND_REACTION, .amount = INT64_MIN, .created_at_us = INT64_MAX, .ref = INT64_MIN};
+  for (int i = 0; i < TC_COL_COUNT; i++) {
+    if (i != TC_COL_KEY) empty.text[i] = text_of("");
+  }
   tc_record nulls = {.kind = TC_KIND_REACTION, .created_at_us = INT64_MIN};
   tc_append items[3] = {{.record = &full}, {.record = &empty}, {.record = &nulls}};
   ck_assert_msg(!append_items(ops, storage, items, 3), "%s", last_fail());
@@ -170,6 +172,19 @@ START_TEST(a_key_belongs_to_its_kind) {
   ck_assert_int_eq(try_key(TC_KIND_TIP, "k", NOON), 1);
   ck_assert_int_eq(try_key(TC_KIND_TIP, "K", NOON), 0);
   ck_assert_int_eq(try_key(TC_KIND_TIP, "k ", NOON), 0);
+}
+END_TEST
+
+/* What people do in a room is one door, so its keys are one space, whatever its type. */
+START_TEST(a_key_is_shared_among_activities) {
+  append_one(ops, storage, keyed("x", NOON));
+  ck_assert_int_eq(try_key(TC_KIND_FOLLOW, "x", NOON), 0);
+  derive_all(ops, storage, &index_seq);
+  for (uint32_t kind = TC_KIND_FOLLOW; kind <= TC_KIND_CUSTOM; kind++) ck_assert_int_eq(try_key(kind, "x", NOON), 2);
+  ck_assert_int_eq(try_key(TC_KIND_REFUND, "x", NOON), 0);
+  ck_assert_int_eq(try_key(TC_KIND_CUSTOM, "y", NOON), 0);
+  derive_all(ops, storage, &index_seq);
+  ck_assert_int_eq(try_key(TC_KIND_SUBSCRIBE, "y", NOON), 4);
 }
 END_TEST
 
@@ -302,11 +317,13 @@ Suite *storage_suite(const storage_fixture *with) {
   tcase_add_test(all, every_byte_is_kept);
   tcase_add_test(all, a_known_key_is_a_result);
   tcase_add_test(all, a_key_belongs_to_its_kind);
+  tcase_add_test(all, a_key_is_shared_among_activities);
   tcase_add_test(all, a_key_expires_to_the_microsecond);
   tcase_add_test(all, cleaning_up_forgets_only_what_expired);
   storage_lists_tests(all);
   storage_docs_tests(all);
   storage_work_tests(all);
+  storage_facts_tests(all);
   tcase_add_test(all, readers_beside_a_writer_see_whole_states);
   tcase_add_test(all, a_wrong_url_is_named);
   suite_add_tcase(suite, all);

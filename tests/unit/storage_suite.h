@@ -58,5 +58,6 @@ void assert_same(const tc_record *a, const tc_record *b);
 void storage_lists_tests(TCase *all);
 void storage_docs_tests(TCase *all);
 void storage_work_tests(TCase *all);
+void storage_facts_tests(TCase *all);
 
 #endif

@@ -90,7 +90,7 @@ START_TEST(slow_receivers_hold_no_other) {
   int64_t late_us = tci_sys_monotonic_us(NULL) + PATIENCE_US;
   while (receiver_count(slow).requests < 4) {
     ck_assert_int_lt(tci_sys_monotonic_us(NULL), late_us);
-    ck_assert_int_eq(from->transport->ops->poll(from->transport, 1), TC_OK);
+    ck_assert_int_eq(from->transport.poll(from->transport.userdata, 1), TC_OK);
   }
   ck_assert_int_eq(receiver_count(slow).most_open, 4);
   close_client(from);
@@ -132,8 +132,8 @@ START_TEST(connects_that_get_no_answer_end_in_time) {
   client *from = open_client("127.0.0.1", 4, 2);
   char url[100];
   ck_assert_int_gt(snprintf(url, sizeof url, "http://127.0.0.1:%d/", none.port), 0);
-  from->sends[0] = (tci_send){.url = url, .body = BODY, .headers = NULL, .connect_ms = 200, .total_ms = 20000, .owner = &from->outcomes[0]};
-  ck_assert_int_eq(from->transport->ops->begin(from->transport, &from->sends[0]), TC_OK);
+  from->sends[0] = (tc_send){.url = url, .body = BODY, .headers = NULL, .connect_ms = 200, .total_ms = 20000};
+  ck_assert_int_eq(start_own(from, 0), TC_OK);
   from->begun = 1;
   run_until(from, 1);
   ck_assert_int_eq(from->outcomes[0].status, 0);
@@ -155,10 +155,10 @@ START_TEST(lookups_that_hang_hold_nobody) {
   run_until(from, 2);
   ck_assert_str_eq(from->outcomes[0].error, "the connection was not made in time");
   ck_assert_int_eq(from->outcomes[2].status, 200);
-  from->transport->ops->abort(from->transport, &from->sends[1]);
+  from->transport.abort(from->transport.userdata, &from->sends[1]);
   ck_assert_int_eq(deliver(from, url_of("127.0.0.1", to, "/"))->status, 200);
   ck_assert_int_eq(start(from, url_of("hang.test", to, "/"), BODY, 20000), TC_OK);
-  ck_assert_int_eq(from->transport->ops->poll(from->transport, 10), TC_OK);
+  ck_assert_int_eq(from->transport.poll(from->transport.userdata, 10), TC_OK);
   close_client(from);
   ck_assert_int_lt(tci_sys_monotonic_us(NULL) - began_us, 5000000);
   receiver_stop(to);
@@ -177,12 +177,12 @@ START_TEST(only_so_many_at_once) {
   run_until(from, 1);
   ck_assert_str_eq(from->outcomes[1].error, "url: only http:// and https://");
   ck_assert_int_eq(deliver(from, url_of("127.0.0.1", to, "/"))->status, 200);
-  from->sends[9] = (tci_send){.url = "http://127.0.0.1/", .connect_ms = 1, .total_ms = 1};
+  from->sends[9] = (tc_send){.url = "http://127.0.0.1/", .connect_ms = 1, .total_ms = 1};
   const char *many[30];
   for (size_t i = 0; i < 29; i++) many[i] = "X: y";
   many[29] = NULL;
   from->sends[9].headers = many;
-  ck_assert_int_eq(from->transport->ops->begin(from->transport, &from->sends[9]), TC_ELIMIT);
+  ck_assert_int_eq(start_own(from, 9), TC_ELIMIT);
   run_until(from, 3);
   close_client(from);
   receiver_stop(to);
@@ -194,16 +194,16 @@ START_TEST(what_is_given_up_is_not_told) {
   client *from = open_client("127.0.0.1", 4, 4);
   for (int i = 0; i < 3; i++) ck_assert_int_eq(start(from, url_of("127.0.0.1", to, i == 1 ? "/" : "/hang"), BODY, 20000), TC_OK);
   ck_assert_int_eq(start(from, "gopher://a/", BODY, 20000), TC_OK);
-  from->transport->ops->abort(from->transport, &from->sends[3]);
-  from->transport->ops->abort(from->transport, &from->sends[0]);
+  from->transport.abort(from->transport.userdata, &from->sends[3]);
+  from->transport.abort(from->transport.userdata, &from->sends[0]);
   run_until(from, 1);
-  from->transport->ops->abort(from->transport, &from->sends[2]);
-  from->transport->ops->abort(from->transport, &from->sends[1]); /* done already: nothing */
+  from->transport.abort(from->transport.userdata, &from->sends[2]);
+  from->transport.abort(from->transport.userdata, &from->sends[1]); /* done already: nothing */
   ck_assert_int_eq(deliver(from, url_of("127.0.0.1", to, "/"))->status, 200);
   ck_assert_int_eq(from->done, 2);
   ck_assert(!from->outcomes[0].times && !from->outcomes[2].times && !from->outcomes[3].times);
   ck_assert_int_eq(start(from, url_of("127.0.0.1", to, "/hang"), BODY, 20000), TC_OK);
-  ck_assert_int_eq(from->transport->ops->poll(from->transport, 50), TC_OK);
+  ck_assert_int_eq(from->transport.poll(from->transport.userdata, 50), TC_OK);
   close_client(from); /* with one on its way */
   receiver_stop(to);
 }
@@ -211,7 +211,7 @@ END_TEST
 
 static void *ring(void *arg) {
   client *self = arg;
-  self->transport->ops->wake(self->transport);
+  self->transport.wake(self->transport.userdata);
   return NULL;
 }
 
@@ -221,11 +221,11 @@ START_TEST(wake_ends_the_wait) {
   for (int i = 0; i < 20; i++) {
     tci_thread thread = {0};
     ck_assert_int_eq(tci_thread_start(&thread, "ring", ring, from), 0);
-    ck_assert_int_eq(from->transport->ops->poll(from->transport, i % 2 ? 20000 : -1), TC_OK);
+    ck_assert_int_eq(from->transport.poll(from->transport.userdata, i % 2 ? 20000 : -1), TC_OK);
     tci_thread_join(&thread);
   }
   ck_assert_int_lt(tci_sys_monotonic_us(NULL) - began_us, 15000000);
-  ck_assert_int_eq(from->transport->ops->poll(from->transport, 0), TC_OK);
+  ck_assert_int_eq(from->transport.poll(from->transport.userdata, 0), TC_OK);
   close_client(from);
 }
 END_TEST
@@ -263,11 +263,11 @@ START_TEST(no_sigpipe_is_raised_in_a_host) {
 END_TEST
 
 /* A host that waits in poll gets its own signals there; one that came of a write inside is taken away (raised by done, which runs where curl writes). */
-static void raise_pipe(void *userdata, tci_send *send, const tci_sent *sent) {
-  (void)send, (void)sent;
+static void raise_pipe(tc_send *send, const tc_sent *sent) {
+  (void)sent;
   ck_assert_int_eq(pthread_kill(pthread_self(), SIGPIPE), 0);
   ck_assert_int_eq(pthread_kill(pthread_self(), SIGUSR1), 0);
-  ++*(int *)userdata;
+  ++*(int *)send->owner;
 }
 
 START_TEST(signals_of_the_host_come_through_and_ours_do_not) {
@@ -275,19 +275,19 @@ START_TEST(signals_of_the_host_come_through_and_ours_do_not) {
   ck_assert_int_eq(sigaction(SIGPIPE, &pipe_action, NULL), 0);
   ck_assert_int_eq(sigaction(SIGUSR1, &alarm_action, NULL), 0);
   tci_policy policy = {0};
-  tci_transport *transport;
+  tc_transport transport;
   int done = 0;
-  ck_assert_int_eq(tci_curl_open(&transport, &policy, 4, 4, raise_pipe, &done), TC_OK);
-  tci_send send = {.url = "gopher://a/"};
-  ck_assert_int_eq(transport->ops->begin(transport, &send), TC_OK);
-  ck_assert_int_eq(transport->ops->poll(transport, 1000), TC_OK);
+  ck_assert_int_eq(tci_curl_open(&transport, &policy, 4, 4), TC_OK);
+  tc_send send = {.url = "gopher://a/", .done = raise_pipe, .owner = &done};
+  ck_assert_int_eq(transport.begin(transport.userdata, &send), TC_OK);
+  ck_assert_int_eq(transport.poll(transport.userdata, 1000), TC_OK);
   ck_assert_int_eq(done, 1);
   ck_assert_int_eq(pipes, 0);
   ck_assert_int_eq(alarms, 1);
   sigset_t pending;
   ck_assert_int_eq(sigpending(&pending), 0);
   ck_assert(!sigismember(&pending, SIGPIPE));
-  transport->ops->close(transport);
+  tci_curl_close(&transport);
 
   client *from = open_client("", 4, 2);
   ck_assert_int_eq(deliver(from, "http://inner.test/")->status, 0);

@@ -388,7 +388,17 @@ START_TEST(topics) {
   ck_assert(PARSE("/topic/**") == 0 && topic.all);
   ck_assert_int_eq(PARSE("/topic/rooms/"), -1);
   ck_assert_int_eq(PARSE("/topic/room/a"), -1);
-  ck_assert_int_eq(PARSE("/topic/events/a"), -1);
+  ck_assert_int_eq(PARSE("/topic/events/"), -1);
+  ck_assert_int_eq(PARSE("/topic/*"), -1);
+  ck_assert(PARSE("/topic/rooms/a") == 0 && topic.what == TCD_TOPIC_ROOMS);
+  ck_assert(PARSE("/topic/events/a/b") == 0 && topic.what == TCD_TOPIC_EVENTS && !topic.all && topic.room.len == 3);
+  ck_assert(PARSE("/topic/events/**") == 0 && topic.what == TCD_TOPIC_EVENTS && topic.all);
+  ck_assert(PARSE("/topic/rooms/**") == 0 && topic.what == TCD_TOPIC_ROOMS && topic.all);
+  ck_assert(PARSE("/topic/**") == 0 && topic.what == TCD_TOPIC_ALL && topic.all);
+  ck_assert_uint_eq(tcd_topic_kinds(TCD_TOPIC_ROOMS), 1u << TC_KIND_TIP | 1u << TC_KIND_REACTION);
+  ck_assert_uint_eq(tcd_topic_kinds(TCD_TOPIC_ROOMS) & tcd_topic_kinds(TCD_TOPIC_EVENTS), 0);
+  ck_assert_uint_eq(tcd_topic_kinds(TCD_TOPIC_ROOMS) | tcd_topic_kinds(TCD_TOPIC_EVENTS), tcd_topic_kinds(TCD_TOPIC_ALL));
+  ck_assert_uint_eq(tcd_topic_kinds(TCD_TOPIC_ALL) >> TC_KIND_WEBHOOK_DISABLED & 1, 0);
   ck_assert_int_eq(PARSE(""), -1);
 }
 END_TEST

@@ -141,13 +141,28 @@ START_TEST(a_missing_work_file_begins_at_the_log_s_end_and_is_told) {
 }
 END_TEST
 
-/* A log of before there were webhooks. */
+/* From seq 20 on: those of before have neither a currency nor a ref. */
+static int old_and_new_row(const tc_record *row, void *arg) {
+  int fresh = row->seq == 22;
+  ck_assert_int_eq(row->ref, fresh ? 7 : 0);
+  ck_assert_int_eq(row->text[TC_COL_CURRENCY].ptr != NULL, fresh);
+  if (fresh) ck_assert_int_eq(memcmp(row->text[TC_COL_CURRENCY].ptr, "EUR", 3), 0);
+  ck_assert_int_eq(row->text[TC_COL_KEY].ptr != NULL, !fresh);
+  ++*(int *)arg;
+  return 0;
+}
+
+/* A log of before there were currencies, and one of before there were webhooks. */
 START_TEST(an_older_log_is_migrated) {
+  static const char *const steps_back[] = {
+    "ALTER TABLE events DROP COLUMN ref; ALTER TABLE events DROP COLUMN currency; PRAGMA user_version=2",
+    "DROP TABLE config; DROP TABLE config_ids; PRAGMA user_version=1",
+  };
   tc_storage_state state;
   tc_storage *storage = open_heard(&state);
   ck_assert_int_eq(try_append(storage, 1, 20), TC_OK);
   ops->close(storage);
-  run_sql(log_path, "DROP TABLE config; DROP TABLE config_ids; PRAGMA user_version=1");
+  for (int i = 0; i <= _i; i++) run_sql(log_path, steps_back[i]);
   ck_assert_int_eq(unlink(work_path), 0);
   storage = open_heard(&state);
   ck_assert_int_eq(warnings, 0);
@@ -155,6 +170,13 @@ START_TEST(an_older_log_is_migrated) {
   assert_state(storage, 20, "");
   ck_assert_int_eq(put_doc(storage, 0, "{}"), 1);
   ck_assert_int_eq(try_append(storage, 21, 1), TC_OK);
+  tc_record last = {.kind = TC_KIND_TIP, .amount = 5, .created_at_us = NOON, .ref = 7};
+  last.text[TC_COL_CURRENCY] = (tc_text){"EUR", 3};
+  tc_append item = {.record = &last};
+  ck_assert_int_eq(ops->append(storage, &item, 1, (const uint8_t *)"sixteen bytes id", NOON), TC_OK);
+  int rows = 0;
+  ck_assert_int_eq(ops->read_log(storage, 19, 10, old_and_new_row, &rows), TC_OK);
+  ck_assert_int_eq(rows, 3);
   ck_assert_msg(!ops->check(storage), "%s", detail);
   ops->close(storage);
 }
@@ -379,7 +401,7 @@ int main(void) {
   tcase_set_timeout(files, 60);
   tcase_add_test(files, work_and_configuration_survive_a_reopen);
   tcase_add_loop_test(files, a_missing_work_file_begins_at_the_log_s_end_and_is_told, 0, 2);
-  tcase_add_test(files, an_older_log_is_migrated);
+  tcase_add_loop_test(files, an_older_log_is_migrated, 0, 2);
   tcase_add_loop_test(files, what_does_not_fit_is_set_aside_and_told, 0, 7);
   tcase_add_loop_test(files, a_half_made_work_file_is_made_again_without_a_word, 0, 2);
   tcase_add_test(files, a_newer_work_file_is_refused_and_left_alone);

@@ -147,9 +147,37 @@ static int forget(void) {
   return code;
 }
 
+static int commit_facts(void) {
+  static char value[6000];
+  static tc_fact facts[40];
+  for (size_t i = 0; i < 40; i++) facts[i] = (tc_fact){1, {(const char *)&facts[i], 4 + i}, {value, i * 150}};
+  return ops->facts_commit(storage, 0, facts, 40);
+}
+
+static int count_fact(tc_text key, tc_text value, void *arg) {
+  (void)key;
+  (void)value;
+  ++*(int *)arg;
+  return 0;
+}
+
+static int first_fact(void) {
+  int count = 0;
+  static const char none[] = "none";
+  return ops->fact_first(storage, 1, (tc_text){none, 4}, count_fact, &count);
+}
+
+static int scan_facts(void) {
+  int count = 0;
+  int code = ops->facts_scan(storage, 1, (tc_text){NULL, 0}, (tc_text){NULL, 0}, count_fact, &count);
+  if (!code) ck_assert_int_eq(count, 40);
+  return code;
+}
+
 static int remove_doc(void) { return ops->config_remove(storage, 1, doc_id); }
 
-static int (*const steps[])(void) = {put, read_docs, commit, read_state, read_due, read_next, read_log, read_one, trim, forget, remove_doc};
+static int (*const steps[])(void) = {put,      read_docs, commit, read_state,   read_due,   read_next,  read_log,
+                                     read_one, trim,      forget, commit_facts, first_fact, scan_facts, remove_doc};
 #define STEPS (sizeof steps / sizeof *steps)
 
 /* Runs all steps; the nth allocation of step `at` fails. Returns how many it makes. */

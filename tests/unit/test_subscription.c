@@ -130,6 +130,7 @@ START_TEST(the_fd_tells_when_to_pull) {
     ck_assert_int_eq(readable(sub, 0), 0);
   }
   tc_shutdown(k.engine);
+  kit_turn();
   ck_assert_int_eq(readable(sub, 10000), 1);
   ck_assert_int_eq(next_seq(sub, -1), TC_ECLOSED);
   ck_assert_int_eq(readable(sub, 0), 1);

@@ -79,25 +79,25 @@ static int sign_and_seal(void) {
   return err;
 }
 
-static void on_done(void *userdata, tci_send *send, const tci_sent *sent) {
-  (void)send;
+static void on_done(tc_send *send, const tc_sent *sent) {
   ck_assert_str_eq(sent->error, "url: the address is not allowed");
-  ++*(int *)userdata;
+  ++*(int *)send->owner;
 }
 
 static int deliver_two(void) {
   tci_policy policy = {0};
-  tci_transport *transport = NULL;
+  tc_transport transport = TC_TRANSPORT_INIT;
   int done = 0, begun = 0;
-  int err = tci_curl_open(&transport, &policy, 4, 2, on_done, &done);
-  ck_assert(err ? !transport : transport != NULL);
-  tci_send sends[2] = {{.url = "http://127.0.0.1/", .total_ms = 1000}, {.url = "http://localhost/", .total_ms = 1000}};
+  int err = tci_curl_open(&transport, &policy, 4, 2);
+  ck_assert(err ? !transport.userdata : transport.userdata != NULL);
+  tc_send sends[2] = {{.url = "http://127.0.0.1/", .total_ms = 1000, .done = on_done, .owner = &done},
+                      {.url = "http://localhost/", .total_ms = 1000, .done = on_done, .owner = &done}};
   for (int i = 0; !err && i < 2; i++) {
-    err = transport->ops->begin(transport, &sends[i]);
+    err = transport.begin(transport.userdata, &sends[i]);
     begun += !err;
   }
-  while (done < begun) ck_assert_int_eq(transport->ops->poll(transport, 1000), TC_OK);
-  if (transport) transport->ops->close(transport);
+  while (done < begun) ck_assert_int_eq(transport.poll(transport.userdata, 1000), TC_OK);
+  tci_curl_close(&transport);
   return err;
 }
 

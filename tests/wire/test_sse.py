@@ -72,7 +72,7 @@ class StreamTest(WireCase):
         for headers, query, naming in (([("Last-Event-ID", "x")], "", "Last-Event-ID"), ([], "?after=-1", "after"), ([], "?after=1.5", "after")):
             self.check_error(self.http.get("/api/events" + query, headers), 400, "/api/events", naming)
         self.check_error(self.http.get("/api/events", [("Accept", "application/json")]), 406, "/api/events")
-        self.check_error(self.http.request("POST", "/api/events", ""), 405, "/api/events")
+        self.check_error(self.http.request("PUT", "/api/events", ""), 405, "/api/events")
         self.check_error(self.http.get("/api/rooms/%s/events" % ("x" * 256)), 400, "/api/rooms/%s/events" % ("x" * 256), "roomId")
         self.check_error(self.http.get("/api/rooms//events"), 404, "/api/rooms//events")
         self.check_error(self.http.get("/api/events", [("Origin", "https://evil.example")]), 403, "/api/events")

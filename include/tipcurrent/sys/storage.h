@@ -7,7 +7,8 @@
  * Memory never changes owner across this line: inputs are borrowed for the call, rows go out through a callback and are valid only inside it.
  * Functions return TC_OK or a negative code of error.h, and write outputs only on success. On failure they call env->fail with one line of detail.
  *
- * Threads: append, append_outcome, config_put, config_remove: the engine's writer thread. derive, idle: its indexer thread. work_*: its work thread. Everything
+ * Threads: append, append_outcome, config_put, config_remove: the engine's writer thread. derive, idle, facts_cursor, facts_commit, fact_first: its indexer
+ * thread. work_*: its work thread. Everything
  * else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the backend for themselves. A callback does
  * not call back into the storage.
  */
@@ -22,7 +23,7 @@
 extern "C" {
 #endif
 
-#define TC_STORAGE_ABI 2u
+#define TC_STORAGE_ABI 3u
 #define TC_KIND_MAX 63u /* kinds are 1..63: they fit a bit mask */
 
 typedef struct tc_storage tc_storage;   /* the backend's own */
@@ -32,13 +33,17 @@ typedef struct tc_snapshot tc_snapshot; /* the backend's own */
 enum {
   TC_COL_ROOM = 0, /* roomId */
   TC_COL_USER,     /* who did it: senderId of a tip, userId of a reaction */
-  TC_COL_PEER,     /* to whom: recipientId of a tip */
+  TC_COL_PEER,     /* to whom: recipientId of a tip; the type of a custom event */
   TC_COL_BODY,     /* message of a tip, emoji of a reaction */
-  TC_COL_TARGET,   /* targetId of a reaction */
+  TC_COL_TARGET,   /* targetId of a reaction; of a refund the tip's id in digits */
   TC_COL_METADATA,
-  TC_COL_KEY, /* the idempotency key: never shown */
+  TC_COL_KEY,      /* the idempotency key: never shown */
+  TC_COL_CURRENCY, /* of a tip or refund; NULL: the log's default */
   TC_COL_COUNT
 };
+
+/* Whose keys are compared with whose: each kind has its own, except that what people do in a room (POST /api/events) shares them. */
+#define TC_KEY_SPACE(kind) ((kind) > TC_KIND_FOLLOW && (kind) <= TC_KIND_CUSTOM ? (uint32_t)TC_KIND_FOLLOW : (uint32_t)(kind))
 
 /* One row of the log. Text is valid UTF-8 without U+0000; ptr NULL is NULL. Kept byte for byte. */
 typedef struct tc_record {
@@ -46,6 +51,7 @@ typedef struct tc_record {
   uint32_t kind;
   uint32_t flags; /* 0 */
   tc_text text[TC_COL_COUNT];
+  int64_t ref; /* of a refund: the seq of its tip; else 0 */
 } tc_record;
 
 /* Called once a row. Non-zero stops the walk; the function then returns TC_OK all the same. */
@@ -79,9 +85,11 @@ typedef struct tc_position {
   int64_t created_at_us, seq;
 } tc_position;
 
-/* Non-NULL texts are exact filters that combine with AND; a zero-length one matches nothing. TC_COL_KEY and TC_COL_METADATA are never filtered. */
+/* Non-NULL texts are exact filters that combine with AND; a zero-length one matches nothing. The emoji of
+ * reactions (TC_COL_BODY) is compared by its canonical spelling (model/emoji.h in the library's sources): U+FE0F makes no difference where the rest is an emoji. TC_COL_KEY and TC_COL_METADATA are never filtered. */
 typedef struct tc_filter {
   uint32_t kind;
+  uint32_t absent; /* 1 << TC_COL_CURRENCY: only where that is NULL; its text is NULL then. No other bit is ever set */
   tc_text text[TC_COL_COUNT];
 } tc_filter;
 
@@ -89,7 +97,7 @@ typedef struct tc_filter {
 typedef int (*tc_position_fn)(const tc_position *position, void *arg);
 
 /* Small documents of configuration by (kind, id): what people set up, kept with the log. */
-enum { TC_CONFIG_WEBHOOK = 1 };
+enum { TC_CONFIG_WEBHOOK = 1, TC_CONFIG_GOAL = 2, TC_CONFIG_SETTINGS = 3, TC_CONFIG_EVENT_TYPE = 4 };
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
 /* Non-zero stops the walk; the function then returns TC_OK all the same. doc: borrowed for the call. */
 typedef int (*tc_config_fn)(int64_t id, tc_text doc, void *arg);
@@ -123,6 +131,17 @@ typedef struct tc_work {
   size_t log_n;
 } tc_work;
 
+/* Small derived values by (space, key), beside the index: sums, counts, lists that somebody keeps of the log. They are thrown away with it. */
+#define TC_FACT_SPACE_MAX 254u /* spaces are 1..254 */
+#define TC_FACT_KEY_MAX 512u   /* bytes */
+#define TC_FACT_VALUE_MAX 1048576u
+typedef struct tc_fact {
+  uint32_t space;
+  tc_text key, value; /* any bytes. value.ptr NULL: there is no such fact any more */
+} tc_fact;
+/* Non-zero stops the walk; the function then returns TC_OK all the same. Both: borrowed for the call. */
+typedef int (*tc_fact_fn)(tc_text key, tc_text value, void *arg);
+
 typedef struct tc_storage_ops {
   size_t size;
   uint32_t abi;       /* TC_STORAGE_ABI */
@@ -136,7 +155,7 @@ typedef struct tc_storage_ops {
   void (*close)(tc_storage *storage);
 
   /* Must. Appends the items in order, all or nothing, durable on return: survives power loss. Numbers them: seq without holes, id = last of the kind + 1.
-   * A key (kind, TC_COL_KEY) that an event at or below index_seq, younger than idempotency_ttl_s at the new record's created_at_us, already has is the item's
+   * A key (TC_KEY_SPACE of the kind, TC_COL_KEY) that an event at or below index_seq, younger than idempotency_ttl_s at the new record's created_at_us, already has is the item's
    * result, not a failure; the engine has compared with younger events and within the batch, so keys in one call differ. Non-key items are always appended.
    * batch_id names this call for append_outcome. May block.
    * Errors: TC_EBUSY (locked by others: nothing stored, ask again), TC_ESTORAGE (nothing stored), TC_EUNKNOWN (may be stored: ask append_outcome). */
@@ -157,7 +176,7 @@ typedef struct tc_storage_ops {
   void (*snapshot_end)(tc_snapshot *snapshot); /* Must. Takes NULL. */
   /* Must. Positions that match, in list order, beginning after *after (NULL: at the top). */
   int (*scan)(tc_snapshot *snapshot, const tc_filter *filter, const tc_position *after, tc_position_fn position, void *arg);
-  /* Must. How many match, exact. Constant cost for no filter, one filter, and room with one other. */
+  /* Must. How many match, exact. Constant cost for no filter, one filter, and room with one other (absent counts as one). */
   int (*count)(tc_snapshot *snapshot, const tc_filter *filter, int64_t *out);
   /* Must. The log's rows with these seqs, in the order given. A missing one is TC_ECORRUPT. */
   int (*fetch)(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg);
@@ -195,6 +214,20 @@ typedef struct tc_storage_ops {
   /* Must; work thread. One bounded slice (some 10 ms) of removing log rows created before before_us, and the oldest beyond max_rows of all webhooks together;
    * *more = 1: there is more. */
   int (*work_trim)(tc_storage *storage, int64_t before_us, int64_t max_rows, int32_t *more);
+
+  /* Facts have a cursor of their own: they speak of the log up to it. It starts at 0, whenever the index is begun anew too, and never is beyond index_seq. */
+
+  /* Must; indexer thread. */
+  int (*facts_cursor)(tc_storage *storage, int64_t *seq);
+  /* Must; indexer thread. Puts and removes facts and moves the cursor to seq (or leaves it where it is) in one transaction, all or nothing. Of two for one key
+   * the later counts; removing one that is not there is fine. As durable as the index. Ascending keys are the cheapest.
+   * Errors: TC_EINVAL (seq goes back or beyond index_seq; a space, key or value out of bounds), TC_ESTORAGE, TC_ENOMEM, TC_EBUSY: nothing changed. */
+  int (*facts_commit)(tc_storage *storage, int64_t seq, const tc_fact *facts, size_t n);
+  /* Must; indexer thread. The first fact of the space whose key is `from` or behind it: calls fn once, or not at all where there is none: that is no failure. */
+  int (*fact_first)(tc_storage *storage, uint32_t space, tc_text from, tc_fact_fn fn, void *arg);
+  /* Must; any thread. The facts with from <= key < to, ascending as memcmp orders them; to.ptr NULL: to the end of the space. One consistent view. TC_EBUSY: too
+   * many readers at once. */
+  int (*facts_scan)(tc_storage *storage, uint32_t space, tc_text from, tc_text to, tc_fact_fn fn, void *arg);
 
   /* Must. Full integrity check of log, index and work; TC_ECORRUPT with a line of detail. Slow. */
   int (*check)(tc_storage *storage);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/filter.h"
 #include "storage/schemes.h"
 
 struct tc_snapshot {
@@ -55,6 +56,7 @@ static void memory_close(tc_storage *storage) {
   tci_rows_free(&storage->rows);
   tci_memory_config_free(&storage->config);
   tci_memory_work_free(&storage->work);
+  tci_memory_facts_free(&storage->facts);
   (void)pthread_rwlock_destroy(&storage->lock); /* fails only while held, and no call is running */
   tci_free(storage);
 }
@@ -149,16 +151,6 @@ static int memory_snapshot(tc_storage *storage, tc_snapshot **out, int64_t *inde
 
 static void memory_snapshot_end(tc_snapshot *snapshot) { tci_free(snapshot); }
 
-static int matches(const tc_snapshot *snapshot, const tc_filter *filter, const tc_record *record) {
-  if (record->seq > snapshot->seq || record->kind != filter->kind) return 0;
-  for (int i = TC_COL_ROOM; i <= TC_COL_TARGET; i++) {
-    const tc_text *want = &filter->text[i], *has = &record->text[i];
-    if (!want->ptr) continue;
-    if (!want->len || !has->ptr || has->len != want->len || memcmp(has->ptr, want->ptr, want->len)) return 0;
-  }
-  return 1;
-}
-
 static int is_after(const tc_record *record, const tc_position *after) {
   return record->created_at_us != after->created_at_us ? record->created_at_us < after->created_at_us : record->seq < after->seq;
 }
@@ -169,7 +161,7 @@ static int memory_scan(tc_snapshot *snapshot, const tc_filter *filter, const tc_
   for (size_t i = storage->rows.listed.count; i-- > 0;) {
     const tc_record *record = &storage->rows.listed.at[i]->record;
     tc_position at = {record->created_at_us, record->seq};
-    if (!matches(snapshot, filter, record) || (after && !is_after(record, after))) continue;
+    if (record->seq > snapshot->seq || !tci_filter_matches(filter, record) || (after && !is_after(record, after))) continue;
     if (position(&at, arg)) break;
   }
   tci_memory_unlock(storage);
@@ -252,5 +244,9 @@ const tc_storage_ops tci_memory_ops = {
   .deliveries = tci_memory_deliveries,
   .delivery_get = tci_memory_delivery_get,
   .work_trim = tci_memory_work_trim,
+  .facts_cursor = tci_memory_facts_cursor,
+  .facts_commit = tci_memory_facts_commit,
+  .fact_first = tci_memory_fact_first,
+  .facts_scan = tci_memory_facts_scan,
   .check = memory_check,
 };

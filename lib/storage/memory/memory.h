@@ -61,6 +61,29 @@ int tci_memory_tries_reserve(tci_memory_work *work, size_t n);
 /* Numbers it and takes it. Needs reserved room. */
 void tci_memory_tries_add(tci_memory_work *work, tci_memory_try *one);
 
+/* ---- facts.c ---- */
+
+/* A fact with its key and value. */
+typedef struct tci_memory_fact {
+  uint32_t space;
+  int removed;  /* in a commit: it takes the key's fact away */
+  size_t order; /* in its commit */
+  size_t key_len, value_len;
+  char bytes[];
+} tci_memory_fact;
+
+typedef struct tci_memory_facts {
+  int64_t seq;
+  tci_memory_fact **at; /* by (space, key); owned */
+  size_t count;
+} tci_memory_facts;
+
+int tci_memory_facts_cursor(tc_storage *storage, int64_t *seq);
+int tci_memory_facts_commit(tc_storage *storage, int64_t seq, const tc_fact *facts, size_t n);
+int tci_memory_fact_first(tc_storage *storage, uint32_t space, tc_text key, tc_fact_fn fn, void *arg);
+int tci_memory_facts_scan(tc_storage *storage, uint32_t space, tc_text from, tc_text to, tc_fact_fn fn, void *arg);
+void tci_memory_facts_free(tci_memory_facts *facts);
+
 /* ---- memory.c ---- */
 
 struct tc_storage {
@@ -69,6 +92,7 @@ struct tc_storage {
   tci_rows rows;
   tci_memory_config config;
   tci_memory_work work;
+  tci_memory_facts facts;
 };
 
 int tci_memory_fail(const tc_storage_env *env); /* TC_ENOMEM */

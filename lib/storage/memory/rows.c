@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/kind.h"
 
 tci_row *tci_row_new(const tc_record *record) {
   size_t size = 0;
@@ -34,7 +35,7 @@ static int reserve(tci_row_array *array, size_t more) {
 }
 
 static tci_row **bucket_of(const tci_rows *rows, const tc_record *record) {
-  tci_sipkey key = {rows->hash_key.k0 ^ record->kind, rows->hash_key.k1};
+  tci_sipkey key = {rows->hash_key.k0 ^ TC_KEY_SPACE(record->kind), rows->hash_key.k1};
   return &rows->buckets[tci_siphash(&key, record->text[TC_COL_KEY].ptr, record->text[TC_COL_KEY].len) & (rows->bucket_count - 1)];
 }
 
@@ -88,11 +89,9 @@ void tci_rows_add(tci_rows *rows, tci_row *row) {
 }
 
 const tci_row *tci_rows_find_key(const tci_rows *rows, const tc_record *record, int64_t after_us) {
-  const tc_text *key = &record->text[TC_COL_KEY];
   if (!rows->bucket_count) return NULL;
   for (const tci_row *row = *bucket_of(rows, record); row; row = row->next_by_key) {
-    const tc_text *has = &row->record.text[TC_COL_KEY];
-    if (row->record.kind == record->kind && row->record.created_at_us > after_us && has->len == key->len && !memcmp(has->ptr, key->ptr, key->len)) return row;
+    if (row->record.created_at_us > after_us && tci_same_key(&row->record, record)) return row;
   }
   return NULL;
 }

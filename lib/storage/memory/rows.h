@@ -32,7 +32,7 @@ tci_row *tci_row_new(const tc_record *record);
 int tci_rows_reserve(tci_rows *rows, const uint32_t *kinds, size_t count);
 /* Numbers the row and takes it. Needs reserved room. */
 void tci_rows_add(tci_rows *rows, tci_row *row);
-/* The latest row with this kind and key that was created after after_us, or NULL. */
+/* The latest row with this key (TC_KEY_SPACE) that was created after after_us, or NULL. */
 const tci_row *tci_rows_find_key(const tci_rows *rows, const tc_record *record, int64_t after_us);
 void tci_rows_free(tci_rows *rows);
 

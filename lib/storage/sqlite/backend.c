@@ -13,6 +13,7 @@ static void close_all(tc_storage *storage, int failed) {
   tci_runs_free(&storage->key_runs);
   tci_merge_free(storage);
   /* Best effort: what stays in a WAL is read at the next open. */
+  (void)tci_facts_end_read(storage);
   if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->index.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
   if (!failed) (void)sqlite3_wal_checkpoint_v2(storage->log.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
   tci_work_close(storage, failed);
@@ -85,8 +86,9 @@ static int check_pages(tc_storage *storage, tci_db *db, const char *sql, const c
 static int check_numbers(tc_storage *storage, tci_db *db) {
   sqlite3_stmt *stmt = NULL;
   int code = TC_OK;
-  int rc = sqlite3_prepare_v2(db->handle, "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0), (SELECT cursor FROM main.state) FROM log.events", -1,
-                              &stmt, NULL);
+  int rc = sqlite3_prepare_v2(
+    db->handle, "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0), (SELECT max(cursor, facts_cursor) FROM main.state) FROM log.events", -1, &stmt,
+    NULL);
   if (!rc) rc = sqlite3_step(stmt);
   if (rc != SQLITE_ROW) {
     code = tci_db_fail(db, rc, "check");
@@ -141,5 +143,9 @@ const tc_storage_ops tci_sqlite_ops = {
   .deliveries = tci_deliveries,
   .delivery_get = tci_delivery_get,
   .work_trim = tci_work_trim,
+  .facts_cursor = tci_facts_cursor,
+  .facts_commit = tci_facts_commit,
+  .fact_first = tci_fact_first,
+  .facts_scan = tci_facts_scan,
   .check = sqlite_check,
 };

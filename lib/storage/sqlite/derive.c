@@ -91,7 +91,8 @@ static int end(tc_storage *storage, int rc, const char *doing) {
 
 static int commit_batch(tc_storage *storage, const new_entries *entries, int64_t last_seq, const uint8_t fingerprint[TCI_HASH_BYTES]) {
   tci_db *index = &storage->index;
-  int rc = tci_db_run(index, TCI_INDEX_BEGIN);
+  int rc = tci_facts_end_read(storage);
+  if (!rc) rc = tci_db_run(index, TCI_INDEX_BEGIN);
   if (rc) return tci_index_fail(storage, index, rc, "index events in");
   rc = put_run(storage, entries);
   if (!rc) rc = tci_merge_some(storage, entries->count);
@@ -127,7 +128,8 @@ out:
 
 static int merge_slice(tc_storage *storage, int32_t *more) {
   tci_db *index = &storage->index;
-  int rc = tci_db_run(index, TCI_INDEX_BEGIN);
+  int rc = tci_facts_end_read(storage);
+  if (!rc) rc = tci_db_run(index, TCI_INDEX_BEGIN);
   if (rc) return tci_index_fail(storage, index, rc, "merge runs in");
   rc = tci_merge_idle(storage, more);
   return end(storage, rc, "merge runs in");

@@ -8,7 +8,7 @@ static int feed(mbedtls_sha256_context *sha, const void *bytes, size_t len) { re
 /* Numbers go in as they lie in memory: the hashes in the index depend on the host's byte order (siphash.h), so an index carried to a machine of the other order
  * must not match there. */
 int tci_record_fingerprint(const tc_record *record, uint8_t out[TCI_HASH_BYTES]) {
-  int64_t numbers[5] = {record->seq, record->id, record->created_at_us, record->amount, (int64_t)record->kind};
+  int64_t numbers[6] = {record->seq, record->id, record->created_at_us, record->amount, (int64_t)record->kind, record->ref};
   mbedtls_sha256_context sha;
   mbedtls_sha256_init(&sha);
   int rc = mbedtls_sha256_starts_ret(&sha, 0);

@@ -23,14 +23,18 @@
 
 static const tci_migration migrations[] = {
   /* AUTOINCREMENT: what is known of a run in memory (listcache.h) must not come to be said of another one with its number.
-   * Version 1 had the fence's position in the run in place of `before`; a file of another version is built anew. */
-  {2, "PRAGMA application_id=0x54634978;"
+   * A file of another version is built anew: 1 had the fence's position in the run in place of `before`, 2 knew no currency. The names
+   * of lists hang on model/emoji_table.c: other Unicode data there are another version here. */
+  {3, "PRAGMA application_id=0x54634978;"
       "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one=1), log_id BLOB NOT NULL, cursor INTEGER NOT NULL, fingerprint BLOB NOT NULL, newest_at INTEGER "
       "NOT NULL);"
       "CREATE TABLE runs(run INTEGER PRIMARY KEY AUTOINCREMENT, state INTEGER NOT NULL, entries INTEGER NOT NULL);"
       "CREATE TABLE fences(run INTEGER, h INTEGER, g INTEGER, created_at INTEGER, seq INTEGER, chunk INTEGER NOT NULL, before INTEGER NOT NULL,"
       " PRIMARY KEY(run, h, g, created_at, seq)) WITHOUT ROWID;"
-      "CREATE TABLE chunks(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"},
+      "CREATE TABLE chunks(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+      /* facts.c. */
+      "ALTER TABLE state ADD COLUMN facts_cursor INTEGER NOT NULL DEFAULT 0;"
+      "CREATE TABLE facts(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"},
 };
 #define VERSION (migrations[sizeof migrations / sizeof *migrations - 1].version)
 
@@ -49,6 +53,11 @@ static const char *const statements[TCI_INDEX_STATEMENTS] = {
   [TCI_INDEX_SWEEP_CHUNKS] = "DELETE FROM chunks WHERE id IN (SELECT chunk " FENCES_OF_RUN ")",
   [TCI_INDEX_SWEEP_FENCES] = "DELETE FROM fences WHERE (run, h, g, created_at, seq) IN (SELECT run, h, g, created_at, seq " FENCES_OF_RUN ")",
   [TCI_INDEX_SWEEP_RUN] = "DELETE FROM runs WHERE run=?",
+  [TCI_INDEX_BEGIN_READ] = "BEGIN",
+  [TCI_INDEX_FIRST_FACT] = "SELECT key, value FROM facts WHERE key>=? ORDER BY key LIMIT 1",
+  [TCI_INDEX_PUT_FACT] = "INSERT OR REPLACE INTO facts(key, value) VALUES(?, ?)",
+  [TCI_INDEX_REMOVE_FACT] = "DELETE FROM facts WHERE key=?",
+  [TCI_INDEX_FACTS_CURSOR] = "UPDATE state SET facts_cursor=?",
 };
 
 int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *doing) {
@@ -78,7 +87,7 @@ static int fingerprint_in_log(tc_storage *storage, int64_t seq, uint8_t out[TCI_
 static int compare_state(tc_storage *storage, int *usable) {
   sqlite3_stmt *stmt = NULL;
   uint8_t fingerprint[TCI_HASH_BYTES];
-  int rc = sqlite3_prepare_v2(storage->index.handle, "SELECT log_id, cursor, fingerprint, newest_at FROM state", -1, &stmt, NULL);
+  int rc = sqlite3_prepare_v2(storage->index.handle, "SELECT log_id, cursor, fingerprint, newest_at, facts_cursor FROM state", -1, &stmt, NULL);
   if (!rc) rc = sqlite3_step(stmt);
   if (rc != SQLITE_ROW) goto out;
   int64_t cursor = sqlite3_column_int64(stmt, 1);
@@ -91,6 +100,8 @@ static int compare_state(tc_storage *storage, int *usable) {
   }
   storage->index_seq = cursor;
   storage->newest_us = sqlite3_column_int64(stmt, 3);
+  storage->facts_seq = sqlite3_column_int64(stmt, 4);
+  if (storage->facts_seq > cursor) *usable = 0;
 out:
   (void)sqlite3_finalize(stmt); /* repeats rc */
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -134,6 +145,7 @@ static int create(tc_storage *storage) {
   (void)sqlite3_finalize(stmt); /* repeats rc */
   if (rc != SQLITE_DONE) return tci_db_fail(index, rc, "write");
   storage->index_seq = 0;
+  storage->facts_seq = 0;
   storage->newest_us = INT64_MIN;
   return TC_OK;
 }

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "model/emoji.h"
 #include "storage/sqlite/sqlite.h"
 
 enum {
@@ -8,14 +9,19 @@ enum {
   PEER = 1 << TC_COL_PEER,
   BODY = 1 << TC_COL_BODY,
   TARGET = 1 << TC_COL_TARGET,
-  ALL = ROOM | USER | PEER | BODY | TARGET
+  CURRENCY = 1 << TC_COL_CURRENCY,
+  ALL = ROOM | USER | PEER | BODY | TARGET | CURRENCY
 };
 
-/* A tip's body is its message: prose of up to 4 kB that nobody lists by. A filter on it is exact all the same, it reads the rows. */
-static unsigned listed_columns(uint32_t kind) { return kind == TC_KIND_TIP ? ROOM | USER | PEER : ALL; }
+/* A body is listed where it is an emoji. Elsewhere it is prose of up to 4 kB that nobody lists by; a filter on it is exact all the same, it reads the rows. */
+static unsigned listed_columns(uint32_t kind) {
+  unsigned without_target = ROOM | USER | PEER | CURRENCY;
+  if (kind == TC_KIND_TIP) return without_target;
+  return kind == TC_KIND_REACTION ? ALL : without_target | TARGET;
+}
 
 /* What a list is of, beside columns. */
-enum { OF_KEY = 1 << 16, OF_ID };
+enum { OF_KEY = 1 << 16, OF_ID, OF_ANY_CURRENCY = 1 << 18 };
 
 typedef struct value {
   uint64_t h, g;
@@ -47,18 +53,26 @@ static tci_list_name name_of(uint32_t kind, unsigned of, value first, value seco
   return name;
 }
 
-tci_list_name tci_list_of_key(const tci_sipkey *key, uint32_t kind, tc_text text) { return name_of(kind, OF_KEY, hash(key, text.ptr, text.len), nothing); }
+tci_list_name tci_list_of_key(const tci_sipkey *key, uint32_t kind, tc_text text) {
+  return name_of(TC_KEY_SPACE(kind), OF_KEY, hash(key, text.ptr, text.len), nothing);
+}
 
 tci_list_name tci_list_of_id(const tci_sipkey *key, uint32_t kind, int64_t id) { return name_of(kind, OF_ID, hash(key, &id, sizeof id), nothing); }
+
+static tci_list_name list_of_currencies(const tci_sipkey *key, uint32_t kind, const tc_text *room) {
+  return room ? name_of(kind, OF_ANY_CURRENCY | ROOM, hash(key, room->ptr, room->len), nothing) : name_of(kind, OF_ANY_CURRENCY, nothing, nothing);
+}
 
 /* The lists of these columns' values: each alone, and room with each other. columns_of[i] tells what list i is made of. */
 static size_t lists_of(const tci_sipkey *key, uint32_t kind, const tc_text text[TC_COL_COUNT], unsigned columns, tci_list_name *out, unsigned *columns_of) {
   value room = nothing;
+  char scratch[TCI_EMOJI_BYTES_MAX];
   size_t n = 0;
   for (unsigned i = 0; 1u << i < ALL; i++) { /* the room is the first */
     unsigned column = 1u << i;
     if (!(columns & column)) continue;
-    value other = hash(key, text[i].ptr, text[i].len);
+    tc_text named = column == BODY && kind == TC_KIND_REACTION ? tci_emoji_canonical(text[i], scratch) : text[i];
+    value other = hash(key, named.ptr, named.len);
     columns_of[n] = column;
     out[n++] = name_of(kind, column, other, nothing);
     if (column == ROOM) {
@@ -74,13 +88,32 @@ static size_t lists_of(const tci_sipkey *key, uint32_t kind, const tc_text text[
 size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_list_name out[TCI_LISTS_MAX]) {
   unsigned columns = 0, columns_of[TCI_LISTS_MAX];
   for (unsigned i = 0; 1u << i < ALL; i++) {
-    if (record->text[i].ptr && record->text[i].len) columns |= 1u << i;
+    if (record->text[i].ptr && record->text[i].len) columns |= 1u << i & ALL;
   }
   size_t n = 0;
   out[n++] = name_of(record->kind, 0, nothing, nothing);
   out[n++] = tci_list_of_id(key, record->kind, record->id);
   if (record->text[TC_COL_KEY].ptr) out[n++] = tci_list_of_key(key, record->kind, record->text[TC_COL_KEY]);
+  /* Most have none: what has none is counted as all but these. */
+  if (record->text[TC_COL_CURRENCY].ptr) {
+    out[n++] = list_of_currencies(key, record->kind, NULL);
+    if (columns & ROOM) out[n++] = list_of_currencies(key, record->kind, &record->text[TC_COL_ROOM]);
+  }
   return n + lists_of(key, record->kind, record->text, columns & listed_columns(record->kind), out + n, columns_of);
+}
+
+tci_list_name tci_list_of_currencies(const tci_sipkey *key, const tc_filter *filter) {
+  const tc_text *room = &filter->text[TC_COL_ROOM];
+  return list_of_currencies(key, filter->kind, room->ptr && room->len ? room : NULL);
+}
+
+int tci_list_beside_currency(const tci_sipkey *key, const tc_filter *filter, tci_list_name *all) {
+  for (int i = 0; i < TC_COL_COUNT; i++) {
+    if (filter->text[i].ptr && (i != TC_COL_ROOM || !filter->text[i].len)) return 0;
+  }
+  const tc_text *room = &filter->text[TC_COL_ROOM];
+  *all = room->ptr ? name_of(filter->kind, ROOM, hash(key, room->ptr, room->len), nothing) : name_of(filter->kind, 0, nothing, nothing);
+  return 1;
 }
 
 size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_list_name out[TCI_LISTS_MAX], int exact[TCI_LISTS_MAX]) {
@@ -88,7 +121,7 @@ size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_l
   for (unsigned i = 0; 1u << i < ALL; i++) {
     if (!filter->text[i].ptr) continue;
     if (!filter->text[i].len) return 0;
-    columns |= 1u << i;
+    columns |= 1u << i & ALL;
   }
   size_t n = lists_of(key, filter->kind, filter->text, columns & listed_columns(filter->kind), out, columns_of);
   if (!n) out[n++] = name_of(filter->kind, 0, nothing, nothing);

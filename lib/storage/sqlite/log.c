@@ -22,13 +22,14 @@ static const tci_migration migrations[] = {
   /* What people configure (config.c). config_ids: the highest number a kind ever had, so that none is given twice. */
   {2, "CREATE TABLE config(kind INTEGER, id INTEGER, doc TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
       "CREATE TABLE config_ids(kind INTEGER PRIMARY KEY, last_id INTEGER NOT NULL);"},
+  {3, "ALTER TABLE events ADD COLUMN currency TEXT; ALTER TABLE events ADD COLUMN ref INTEGER NOT NULL DEFAULT 0;"},
 };
 
 static const char *const statements[TCI_LOG_STATEMENTS] = {
   [TCI_LOG_BEGIN] = "BEGIN IMMEDIATE", /* a deferred one could meet SQLITE_BUSY in the middle, where no busy handler helps */
   [TCI_LOG_COMMIT] = "COMMIT",
   [TCI_LOG_INSERT] =
-    "INSERT INTO events(seq, kind, id, created_at, amount, room, user, peer, body, target, metadata, \"key\", batch) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    "INSERT INTO events(seq,kind,id,created_at,amount,room,user,peer,body,target,metadata,\"key\",currency,ref,batch) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
   [TCI_LOG_LAST] = "SELECT seq, created_at, batch FROM events ORDER BY seq DESC LIMIT 1",
   [TCI_LOG_SETTLE] = "INSERT OR REPLACE INTO meta(name, value) VALUES('settled', ?)",
   TCI_CONFIG_STATEMENTS,
@@ -42,6 +43,7 @@ void tci_record_read(sqlite3_stmt *stmt, tc_record *out) {
   out->amount = sqlite3_column_int64(stmt, 4);
   out->flags = 0;
   for (int i = 0; i < TC_COL_COUNT; i++) out->text[i] = tci_column_text(stmt, 5 + i);
+  out->ref = sqlite3_column_int64(stmt, 5 + TC_COL_COUNT);
 }
 
 static size_t put_batch(const tci_log_end *end, const uint8_t batch_id[16], uint8_t out[BATCH_BYTES_MAX]) {
@@ -165,7 +167,8 @@ static int insert_row(tci_db *log, const tc_record *record, int64_t seq, int64_t
   if (!rc) rc = sqlite3_bind_int64(stmt, 4, record->created_at_us);
   if (!rc) rc = sqlite3_bind_int64(stmt, 5, record->amount);
   for (int i = 0; i < TC_COL_COUNT && !rc; i++) rc = tci_bind_text(stmt, 6 + i, record->text[i]);
-  if (!rc) rc = batch_len ? sqlite3_bind_blob64(stmt, 6 + TC_COL_COUNT, batch, batch_len, SQLITE_STATIC) : sqlite3_bind_null(stmt, 6 + TC_COL_COUNT);
+  if (!rc) rc = sqlite3_bind_int64(stmt, 6 + TC_COL_COUNT, record->ref);
+  if (!rc) rc = batch_len ? sqlite3_bind_blob64(stmt, 7 + TC_COL_COUNT, batch, batch_len, SQLITE_STATIC) : sqlite3_bind_null(stmt, 7 + TC_COL_COUNT);
   return rc ? rc : tci_db_run(log, TCI_LOG_INSERT);
 }
 

@@ -14,6 +14,7 @@ static const char *const statements[TCI_READ_STATEMENTS] = {
   [TCI_READ_CURSOR] = "SELECT cursor FROM main.state",
   [TCI_READ_LOG] = "SELECT " TCI_RECORD_COLUMNS " FROM log.events e WHERE e.seq > ? ORDER BY e.seq LIMIT ?",
   [TCI_READ_EVENT] = "SELECT " TCI_RECORD_COLUMNS " FROM log.events e WHERE e.seq = ?",
+  [TCI_READ_FACTS] = "SELECT key, value FROM main.facts WHERE key >= ? AND key < ? ORDER BY key",
 };
 
 int tci_readers_init(tci_readers *readers) {

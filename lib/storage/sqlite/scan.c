@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/filter.h"
 #include "storage/sqlite/sqlite.h"
 
 static int step_rows(tc_storage *storage, tci_reader *reader, sqlite3_stmt *stmt, tc_row_fn row, void *arg) {
@@ -126,12 +127,22 @@ typedef struct choice {
   int exact;    /* all of the list matches */
 } choice;
 
+/* *none: not one of them has a currency of its own, as in most logs, so that asking for those without says nothing. */
+static int lacks_currency(tc_snapshot *snapshot, const tc_filter *filter, int *none) {
+  int64_t others = 0;
+  int code = filter->absent ? list_length(snapshot, tci_list_of_currencies(&snapshot->storage->hash_key, filter), &others) : TC_OK;
+  *none = !others;
+  return code;
+}
+
 static int choose(tc_snapshot *snapshot, const tc_filter *filter, choice *out) {
   tci_list_name names[TCI_LISTS_MAX];
-  int exact[TCI_LISTS_MAX], code = TC_OK;
+  int exact[TCI_LISTS_MAX], plain = 0;
   int64_t shortest = INT64_MAX, length = 0;
+  int code = lacks_currency(snapshot, filter, &plain);
   size_t n = tci_lists_of_filter(&snapshot->storage->hash_key, filter, names, exact);
   memset(out, 0, sizeof *out);
+  for (size_t i = 0; i < n && !plain; i++) exact[i] = 0;
   for (size_t i = 0; i < n && !out->exact; i++) {
     if (!exact[i]) continue;
     out->list = names[i];
@@ -154,12 +165,9 @@ static int compare(tc_snapshot *snapshot, const tc_filter *filter, int64_t seq, 
   int rc = sqlite3_bind_int64(stmt, 1, seq);
   if (!rc) rc = sqlite3_step(stmt);
   if (rc == SQLITE_ROW) {
-    *matches = 1;
-    for (int i = TC_COL_ROOM; i <= TC_COL_TARGET && *matches; i++) {
-      if (!filter->text[i].ptr) continue;
-      tc_text text = tci_column_text(stmt, 5 + i);
-      *matches = text.ptr && text.len == filter->text[i].len && !memcmp(text.ptr, filter->text[i].ptr, text.len);
-    }
+    tc_record record;
+    tci_record_read(stmt, &record);
+    *matches = tci_filter_matches(filter, &record);
   }
   (void)sqlite3_reset(stmt); /* repeats rc */
   if (rc == SQLITE_ROW) return TC_OK;
@@ -263,7 +271,14 @@ static int count_one(const tc_position *position, void *arg) {
 
 int tci_snapshot_count(tc_snapshot *snapshot, const tc_filter *filter, int64_t *out) {
   choice chosen;
-  int64_t count = 0;
+  int64_t count = 0, others = 0;
+  tci_list_name all;
+  if (filter->absent && tci_list_beside_currency(&snapshot->storage->hash_key, filter, &all)) {
+    int code = list_length(snapshot, all, &count);
+    if (!code) code = list_length(snapshot, tci_list_of_currencies(&snapshot->storage->hash_key, filter), &others);
+    if (!code) *out = count - others;
+    return code;
+  }
   int code = choose(snapshot, filter, &chosen);
   if (!code && chosen.exact) code = list_length(snapshot, chosen.list, &count);
   else if (!code && chosen.possible) code = walk(snapshot, filter, &chosen, NULL, count_one, &count);

@@ -127,6 +127,8 @@ struct tc_storage {
 
   tci_db index; /* the indexer thread's, with what follows */
   int64_t index_seq;
+  int64_t facts_seq;
+  int facts_reading;    /* fact_first has a read transaction open */
   int64_t newest_us;    /* the latest createdAt in the index: the clock by which keys expire there */
   tci_run_set runs;     /* the live ones */
   tci_merge *merges;    /* TCI_MERGES of them */
@@ -151,7 +153,7 @@ struct tc_snapshot {
 
 /* ---- log.c ---- */
 /* Of an event `e`, as tci_record_read takes them. */
-#define TCI_RECORD_COLUMNS "e.seq, e.kind, e.id, e.created_at, e.amount, e.room, e.user, e.peer, e.body, e.target, e.metadata, e.\"key\""
+#define TCI_RECORD_COLUMNS "e.seq, e.kind, e.id, e.created_at, e.amount, e.room, e.user, e.peer, e.body, e.target, e.metadata, e.\"key\", e.currency, e.ref"
 void tci_record_read(sqlite3_stmt *stmt, tc_record *out);
 enum {
   TCI_LOG_BEGIN = 0,
@@ -201,6 +203,11 @@ enum {
   TCI_INDEX_SWEEP_CHUNKS,
   TCI_INDEX_SWEEP_FENCES,
   TCI_INDEX_SWEEP_RUN,
+  TCI_INDEX_BEGIN_READ,
+  TCI_INDEX_FIRST_FACT,
+  TCI_INDEX_PUT_FACT,
+  TCI_INDEX_REMOVE_FACT,
+  TCI_INDEX_FACTS_CURSOR,
   TCI_INDEX_STATEMENTS
 };
 int tci_index_open(tc_storage *storage); /* opens or begins anew; needs the log open */
@@ -210,6 +217,14 @@ int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *do
 /* ---- derive.c ---- */
 int tci_index_derive(tc_storage *storage, const tc_record *rows, size_t n);
 int tci_index_idle(tc_storage *storage, int64_t now_us, int32_t *more);
+
+/* ---- facts.c ---- */
+int tci_facts_cursor(tc_storage *storage, int64_t *seq);
+int tci_facts_commit(tc_storage *storage, int64_t seq, const tc_fact *facts, size_t n);
+int tci_fact_first(tc_storage *storage, uint32_t space, tc_text key, tc_fact_fn fn, void *arg);
+int tci_facts_scan(tc_storage *storage, uint32_t space, tc_text from, tc_text to, tc_fact_fn fn, void *arg);
+/* Before anything is written to the index: ends the transaction in which fact_first reads. Returns SQLite's rc. */
+int tci_facts_end_read(tc_storage *storage);
 
 /* ---- merge.c: writing runs, and merging them. Indexer thread, inside a transaction of the index; all return SQLite's rc ---- */
 #define TCI_MERGE_INPUTS 16
@@ -250,11 +265,16 @@ typedef struct tci_list_name {
   int64_t h, g;
 } tci_list_name;
 
-#define TCI_LISTS_MAX 12 /* its key, its id, all of its kind, each of five columns, room with each of the four others */
+#define TCI_LISTS_MAX \
+  16 /* its key, its id, all of its kind, each of six columns, room with each of the five others, those with any currency at all or in a room */
 
 size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_list_name out[TCI_LISTS_MAX]);
 /* The lists that hold all that matches the filter; *exact[i]: list i holds nothing else. 0: nothing can match. */
 size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_list_name out[TCI_LISTS_MAX], int exact[TCI_LISTS_MAX]);
+/* Of the filter's kind, in its room if it names one: all with a currency. */
+tci_list_name tci_list_of_currencies(const tci_sipkey *key, const tc_filter *filter);
+/* 1: `all` holds what matches but for the currency, and the filter names nothing but a room, so that the list above is what is to be taken away. */
+int tci_list_beside_currency(const tci_sipkey *key, const tc_filter *filter, tci_list_name *all);
 tci_list_name tci_list_of_key(const tci_sipkey *key, uint32_t kind, tc_text text);
 tci_list_name tci_list_of_id(const tci_sipkey *key, uint32_t kind, int64_t id);
 
@@ -267,7 +287,7 @@ int64_t tci_keys_expired_before(const tc_storage *storage, int64_t now_us); /* k
 int tci_keys_fill(tc_storage *storage, int64_t now_us);
 
 /* ---- readers.c ---- */
-enum { TCI_READ_BEGIN = TCI_RUNS_STATEMENTS, TCI_READ_COMMIT, TCI_READ_CURSOR, TCI_READ_LOG, TCI_READ_EVENT, TCI_READ_STATEMENTS };
+enum { TCI_READ_BEGIN = TCI_RUNS_STATEMENTS, TCI_READ_COMMIT, TCI_READ_CURSOR, TCI_READ_LOG, TCI_READ_EVENT, TCI_READ_FACTS, TCI_READ_STATEMENTS };
 int tci_readers_init(tci_readers *readers);
 void tci_readers_close(tci_readers *readers);
 int tci_reader_open(tc_storage *storage, tci_reader **out);

@@ -1,0 +1,252 @@
+/* apply.c - what an event changes. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/rollup/cells.h"
+#include "model/emoji.h"
+
+#define HOUR_EVENTS_MAX 1000000 /* that are read again to fill an hour's table: some seconds */
+
+/* What is added to where a tip counts: the tip itself, or, of a refund, what goes back. */
+typedef struct change {
+  const tc_record *record; /* room, user, peer, currency */
+  int64_t created_at_us;   /* the tip's */
+  tci_int128 amount;
+  int64_t tips, refunds;
+} change;
+
+typedef struct place {
+  tci_cell *cell;
+  tci_group *group;
+} place;
+
+enum { BOARDS = 4 }; /* two roles, two windows */
+
+/* Where it counts in the room, or in all rooms. */
+typedef struct scope {
+  tci_hash room;
+  tci_group *quarter;
+  tci_cell *total, *people, *recipient;
+  place boards[BOARDS];
+} scope;
+
+/* ---- an hour's people ---- */
+
+static int64_t hour_of(uint32_t quarter) { return tci_quarter_start_us(quarter) / TCI_HOUR_US - (tci_quarter_start_us(quarter) % TCI_HOUR_US < 0); }
+
+static int see(tci_rollup *rollup, tci_hour *hour, tci_hash room, int role, tci_hash who, uint32_t quarter) {
+  tci_hash entry = tci_hash_mix((unsigned)role + 1, room, who);
+  return tci_hour_see(&rollup->hours, hour, entry.h, entry.g, (int)(quarter & 3));
+}
+
+typedef struct fill {
+  tci_rollup *rollup;
+  tci_hour *hour;
+} fill;
+
+static int see_row(const tc_record *row, void *arg) {
+  fill *f = arg;
+  tci_rollup *rollup = f->rollup;
+  uint32_t quarter = tci_quarter_of(row->created_at_us);
+  tci_hash room = tci_hash_of(rollup, row->text[TC_COL_ROOM]), user = tci_hash_of(rollup, row->text[TC_COL_USER]);
+  int role = row->kind == TC_KIND_TIP ? TCI_SENDERS : TCI_REACTORS;
+  (void)see(rollup, f->hour, room, role, user, quarter);
+  (void)see(rollup, f->hour, rollup->all, role, user, quarter);
+  if (row->kind == TC_KIND_TIP) {
+    tci_hash peer = tci_hash_of(rollup, row->text[TC_COL_PEER]);
+    (void)see(rollup, f->hour, room, TCI_RECIPIENTS, peer, quarter);
+    (void)see(rollup, f->hour, rollup->all, TCI_RECIPIENTS, peer, quarter);
+  }
+  return f->hour->state != TCI_HOUR_KNOWN;
+}
+
+/* From the index, what the cursor has passed of the hour. Whatever fails: the hour is unknown then, and readers count for themselves. */
+static void fill_hour(tci_rollup *rollup, tci_hour *hour) {
+  fill f = {rollup, hour};
+  int64_t from_us = hour->hour * TCI_HOUR_US;
+  if (tci_rollup_replay(rollup, from_us, from_us + TCI_HOUR_US, HOUR_EVENTS_MAX, see_row, &f)) tci_hour_give_up(&rollup->hours, hour);
+}
+
+/* Has anybody been counted in this quarter, in any room? */
+static int was_counted(tci_rollup *rollup, uint32_t quarter, int *rc) {
+  static const int64_t none[TCI_N_ROLLUP];
+  tci_cell_key key = tci_cell_key_of(tci_space_hash(TCI_SPACE_ROLLUP, rollup->all), quarter, rollup->standard);
+  const tci_cell *cell = tci_cell_take(rollup, TCI_SPACE_ROLLUP, &key, (tc_text){NULL, 0}, (tc_text){NULL, 0}, rc);
+  return cell && memcmp(cell->n, none, sizeof none);
+}
+
+/* NULL: *rc says why. */
+static tci_hour *take_hour(tci_rollup *rollup, uint32_t quarter, int *rc) {
+  int64_t number = hour_of(quarter);
+  tci_hour *hour = tci_hours_find(&rollup->hours, number);
+  if (hour) return hour;
+  int counted = 0;
+  for (uint32_t i = 0; i < 4 && !*rc && !counted; i++) counted = was_counted(rollup, (quarter & ~UINT32_C(3)) + i, rc);
+  if (*rc) return NULL;
+  hour = tci_hours_begin(&rollup->hours, number);
+  if (counted) fill_hour(rollup, hour);
+  return hour;
+}
+
+static void count_one(tci_rollup *rollup, tci_hour *hour, const scope *s, int role, tci_hash who, uint32_t quarter) {
+  int64_t *unique = &s->people->n[TCI_N_UNIQUE + role], *fresh = &s->people->n[TCI_N_FRESH + role];
+  int seen = see(rollup, hour, s->room, role, who, quarter);
+  if (seen < 0 || *unique < 0) {
+    *unique = *fresh = -1;
+    return;
+  }
+  *unique += !(seen & TCI_SEEN_IN_QUARTER);
+  *fresh += !(seen & TCI_SEEN_IN_HOUR);
+}
+
+/* ---- finding the cells ---- */
+
+static tci_group *take_quarter(tci_rollup *rollup, tci_hash room, uint32_t quarter, int *rc) {
+  tci_cell_key key = tci_cell_key_of(room, quarter, (tci_hash){0, 0});
+  return tci_group_take(rollup, &key, 0, rc);
+}
+
+static tci_cell *take_total(tci_rollup *rollup, tci_hash room, uint32_t quarter, tci_hash currency, tc_text name, int *rc) {
+  tci_cell_key key = tci_cell_key_of(tci_space_hash(TCI_SPACE_ROLLUP, room), quarter, currency);
+  return tci_cell_take(rollup, TCI_SPACE_ROLLUP, &key, (tc_text){NULL, 0}, name, rc);
+}
+
+static tci_cell *take_recipient(tci_rollup *rollup, const scope *s, uint32_t quarter, tci_hash currency, tci_hash peer, const tc_record *record, int *rc) {
+  char prefix[8];
+  tc_text code = record->text[TC_COL_CURRENCY];
+  size_t len = code.len < sizeof prefix - 1 ? code.len : sizeof prefix - 1; /* codes have three letters */
+  prefix[0] = (char)len;
+  if (len) memcpy(prefix + 1, code.ptr, len);
+  tci_cell_key key = tci_cell_key_of(tci_space_hash(TCI_SPACE_RECIPIENT, s->room), quarter, tci_hash_mix(TCI_SPACE_RECIPIENT, currency, peer));
+  return tci_cell_take(rollup, TCI_SPACE_RECIPIENT, &key, (tc_text){prefix, len + 1}, record->text[TC_COL_PEER], rc);
+}
+
+static int take_board(tci_rollup *rollup, place *out, tci_hash board, uint32_t window, tci_hash who, tc_text name) {
+  int rc = TC_OK;
+  tci_cell_key group = tci_cell_key_of(board, window, (tci_hash){0, 0}), key = tci_cell_key_of(board, window, who);
+  out->group = tci_group_take(rollup, &group, 1, &rc);
+  if (out->group) out->cell = tci_cell_take(rollup, TCI_SPACE_BOARD, &key, (tc_text){NULL, 0}, name, &rc);
+  if (!rc && tci_top_reserve(&out->group->top)) rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
+  return rc;
+}
+
+static int take_boards(tci_rollup *rollup, scope *s, const tc_record *record, uint32_t day, tci_hash currency, const tci_hash who[2]) {
+  int rc = TC_OK;
+  for (int i = 0; i < BOARDS && !rc; i++) {
+    int role = i & 1;
+    tci_hash board = tci_board_hash(rollup, s->room, role, currency);
+    rc = take_board(rollup, &s->boards[i], board, i & 2 ? day : TCI_ALL_TIME, who[role], record->text[role == TCI_SENDERS ? TC_COL_USER : TC_COL_PEER]);
+  }
+  return rc;
+}
+
+/* ---- changing them ---- */
+
+static void change_board(tci_rollup *rollup, const place *p, const change *c) {
+  tci_cell *cell = p->cell;
+  tci_int128 old_sum = cell->sum;
+  int64_t old_seq = cell->n[TCI_N_SEQ];
+  cell->sum += c->amount;
+  cell->n[TCI_N_COUNT] += c->tips;
+  cell->n[TCI_N_SEQ] = c->record->seq;
+  tci_cell_touch(rollup, p->group, cell);
+  if (tci_top_move(&p->group->top, tci_cell_name(cell), old_sum, old_seq, cell->sum, cell->n[TCI_N_COUNT], c->record->seq)) tci_group_touch(rollup, p->group);
+  /* What cannot be read now is read later, whoever asks first. */
+  if (tci_top_needs_rebuild(&p->group->top)) (void)tci_top_rebuild(rollup, p->group);
+}
+
+static void change_scope(tci_rollup *rollup, const scope *s, const change *c) {
+  s->total->sum += c->amount;
+  s->total->n[TCI_N_TIPS] += c->tips;
+  s->total->n[TCI_N_REFUNDED] += c->refunds;
+  tci_cell_touch(rollup, s->quarter, s->total);
+  s->recipient->sum += c->amount;
+  s->recipient->n[TCI_N_COUNT] += c->tips;
+  tci_cell_touch(rollup, s->quarter, s->recipient);
+  if (rollup->shadow) return;
+  for (int i = 0; i < BOARDS; i++) change_board(rollup, &s->boards[i], c);
+}
+
+static int apply_change(tci_rollup *rollup, const change *c) {
+  const tc_record *record = c->record;
+  uint32_t quarter = tci_quarter_of(c->created_at_us), day = tci_day_of(c->created_at_us);
+  tci_hash room = tci_hash_of(rollup, record->text[TC_COL_ROOM]);
+  tci_hash who[2] = {tci_hash_of(rollup, record->text[TC_COL_USER]), tci_hash_of(rollup, record->text[TC_COL_PEER])};
+  tc_text code = record->text[TC_COL_CURRENCY], none = {NULL, 0};
+  tci_hash currency = code.len ? tci_hash_of(rollup, code) : rollup->standard;
+  scope scopes[2] = {{.room = room}, {.room = rollup->all}};
+  int rc = TC_OK;
+  tci_hour *hour = c->tips ? take_hour(rollup, quarter, &rc) : NULL;
+  for (int i = 0; i < 2 && !rc; i++) {
+    scope *s = &scopes[i];
+    s->quarter = take_quarter(rollup, s->room, quarter, &rc);
+    if (!rc) s->total = take_total(rollup, s->room, quarter, currency, code, &rc);
+    if (!rc) s->people = code.len ? take_total(rollup, s->room, quarter, rollup->standard, none, &rc) : s->total;
+    if (!rc) s->recipient = take_recipient(rollup, s, quarter, currency, who[1], record, &rc);
+    if (!rc && !rollup->shadow) rc = take_boards(rollup, s, record, day, currency, who);
+  }
+  if (rc) return rc;
+  for (int i = 0; i < 2; i++) {
+    change_scope(rollup, &scopes[i], c);
+    if (!c->tips) continue;
+    for (int role = TCI_SENDERS; role <= TCI_RECIPIENTS; role++) count_one(rollup, hour, &scopes[i], role, who[role], quarter);
+    tci_cell_touch(rollup, scopes[i].quarter, scopes[i].people);
+  }
+  if (quarter > rollup->newest_quarter) rollup->newest_quarter = quarter;
+  if (day > rollup->newest_day) rollup->newest_day = day;
+  return TC_OK;
+}
+
+static int apply_reaction(tci_rollup *rollup, const tc_record *record) {
+  uint32_t quarter = tci_quarter_of(record->created_at_us);
+  tci_hash user = tci_hash_of(rollup, record->text[TC_COL_USER]);
+  char scratch[TCI_EMOJI_BYTES_MAX];
+  tc_text emoji = tci_emoji_canonical(record->text[TC_COL_BODY], scratch), none = {NULL, 0};
+  tci_hash what = tci_hash_of(rollup, emoji);
+  scope scopes[2] = {{.room = tci_hash_of(rollup, record->text[TC_COL_ROOM])}, {.room = rollup->all}};
+  tci_cell *used[2] = {NULL, NULL};
+  int rc = TC_OK;
+  tci_hour *hour = take_hour(rollup, quarter, &rc);
+  for (int i = 0; i < 2 && !rc; i++) {
+    scope *s = &scopes[i];
+    s->quarter = take_quarter(rollup, s->room, quarter, &rc);
+    if (!rc) s->people = take_total(rollup, s->room, quarter, rollup->standard, none, &rc);
+    tci_cell_key key = tci_cell_key_of(tci_space_hash(TCI_SPACE_EMOJI, s->room), quarter, what);
+    if (!rc) used[i] = tci_cell_take(rollup, TCI_SPACE_EMOJI, &key, none, emoji, &rc);
+  }
+  if (rc) return rc;
+  for (int i = 0; i < 2; i++) {
+    scopes[i].people->n[TCI_N_REACTIONS]++;
+    count_one(rollup, hour, &scopes[i], TCI_REACTORS, user, quarter);
+    tci_cell_touch(rollup, scopes[i].quarter, scopes[i].people);
+    used[i]->n[TCI_N_COUNT]++;
+    tci_cell_touch(rollup, scopes[i].quarter, used[i]);
+  }
+  if (quarter > rollup->newest_quarter) rollup->newest_quarter = quarter;
+  return TC_OK;
+}
+
+static int keep_time(const tc_record *row, void *arg) {
+  *(tc_position *)arg = (tc_position){row->created_at_us, row->seq};
+  return 1;
+}
+
+/* What goes back goes back where the tip was counted, however long ago. */
+static int apply_refund(tci_rollup *rollup, const tc_record *record) {
+  tc_position tip = {0, 0};
+  int rc = rollup->engine->ops->read_log(rollup->engine->storage, record->ref - 1, 1, keep_time, &tip);
+  if (!rc && tip.seq != record->ref)
+    rc = tci_fail(TC_ECORRUPT, "the log has no event %lld, of which event %lld is a refund", (long long)record->ref, (long long)record->seq);
+  change back = {record, tip.created_at_us, -(tci_int128)record->amount, 0, 1};
+  return rc ? rc : apply_change(rollup, &back);
+}
+
+int tci_rollup_apply(tci_rollup *rollup, const tc_record *record) {
+  change tip = {record, record->created_at_us, record->amount, 1, 0};
+  switch (record->kind) {
+  case TC_KIND_TIP: return apply_change(rollup, &tip);
+  case TC_KIND_REACTION: return apply_reaction(rollup, record);
+  case TC_KIND_REFUND: return apply_refund(rollup, record);
+  default: return TC_OK; /* nothing is counted of it */
+  }
+}

@@ -1,0 +1,67 @@
+#include <string.h>
+
+#include "engine/rollup/cells.h"
+
+#define ZERO_TIME (UINT32_C(1) << 31)
+
+tci_hash tci_hash_of(const tci_rollup *rollup, tc_text text) {
+  return (tci_hash){tci_siphash(&rollup->keys[0], text.ptr, text.len), tci_siphash(&rollup->keys[1], text.ptr, text.len)};
+}
+
+/* A bijection that spreads every bit (the finalizer of MurmurHash3). */
+static uint64_t spread(uint64_t x) {
+  x = (x ^ x >> 33) * UINT64_C(0xff51afd7ed558ccd);
+  x = (x ^ x >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+  return x ^ x >> 33;
+}
+
+/* As in the index's lists: what a client chooses has gone through a keyed hash and is random to him, so that mixing is enough here. */
+tci_hash tci_hash_mix(uint64_t tag, tci_hash first, tci_hash second) {
+  tag *= UINT64_C(0x9e3779b97f4a7c15);
+  return (tci_hash){spread(spread(first.h + tag) + second.h), spread(spread(first.g ^ tag) + second.g)};
+}
+
+static void put_be(uint8_t *out, uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; i++) out[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+}
+
+tci_cell_key tci_cell_key_of(tci_hash group, uint32_t time, tci_hash item) {
+  tci_cell_key key;
+  put_be(key.bytes, group.h, 8);
+  put_be(key.bytes + 8, group.g, 2);
+  put_be(key.bytes + 10, time, 4);
+  put_be(key.bytes + 14, item.h, 8);
+  put_be(key.bytes + 22, item.g, 2);
+  return key;
+}
+
+tci_cell_key tci_cell_key_next(tci_cell_key key) {
+  for (int i = TCI_CELL_KEY - 1; i >= 0 && !++key.bytes[i]; i--) continue;
+  return key;
+}
+
+uint32_t tci_key_time(const tci_cell_key *key) {
+  const uint8_t *at = key->bytes + 10;
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Times far beyond what has a calendar share the first and the last number. */
+static uint32_t number_of(int64_t us, int64_t unit) {
+  int64_t n = us / unit - (us % unit < 0);
+  if (n < 1 - (int64_t)ZERO_TIME) n = 1 - (int64_t)ZERO_TIME;
+  if (n >= (int64_t)ZERO_TIME - 1) n = (int64_t)ZERO_TIME - 2;
+  return (uint32_t)(n + (int64_t)ZERO_TIME);
+}
+
+uint32_t tci_quarter_of(int64_t us) { return number_of(us, TCI_QUARTER_US); }
+
+uint32_t tci_day_of(int64_t us) { return number_of(us, TCI_DAY_US); }
+
+int64_t tci_quarter_start_us(uint32_t quarter) { return ((int64_t)quarter - (int64_t)ZERO_TIME) * TCI_QUARTER_US; }
+
+tci_hash tci_board_hash(const tci_rollup *rollup, tci_hash room, int role, tci_hash currency) {
+  (void)rollup;
+  return tci_hash_mix((uint64_t)TCI_SPACE_BOARD << 8 | (unsigned)role, room, currency);
+}
+
+tci_hash tci_space_hash(uint32_t space, tci_hash room) { return tci_hash_mix((uint64_t)space << 8, room, room); }

@@ -1,0 +1,310 @@
+/* rollup.c - the cursor: its life, its steps, and what others ask the indexer's thread to do. */
+#include "engine/rollup/rollup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/rollup/cells.h"
+
+#define BYTES_DEFAULT (UINT64_C(64) << 20)
+#define BYTES_LEAST (UINT64_C(64) << 10)
+#define SLICE 16384   /* events read from the log at once */
+#define UNDER_LOCK 64 /* events applied without letting readers in */
+#define SPILL_EVENTS 262144
+#define SPILL_US 5000000 /* what is in memory alone has to be read from the log again after a kill */
+#define RETRY_US 1000000
+#define BYTES_A_DIRTY 256 /* one of this many bytes of memory may be dirty: writing down takes as much again for a moment */
+#define AT_OPEN_MAX 65536 /* events that tc_open waits for, so that what was there before is there at once */
+
+int64_t tci_rollup_seq(const tc_engine *engine) { return engine->rollup ? atomic_load(&engine->rollup->seq) : 0; }
+
+int tci_rollup_ready(const tc_engine *engine) { return !engine->rollup || atomic_load(&engine->rollup->seq) >= atomic_load(&engine->rollup->ready_at_seq); }
+
+int tci_rollup_new(tci_rollup **out, tc_engine *engine, uint64_t bytes) {
+  tci_rollup *rollup = tci_zalloc(sizeof *rollup);
+  if (!rollup) return tci_fail(TC_ENOMEM, "out of memory for the rollup");
+  if (!bytes) bytes = BYTES_DEFAULT;
+  if (bytes < BYTES_LEAST) bytes = BYTES_LEAST;
+  rollup->engine = engine;
+  rollup->bytes_max = bytes / 4 * 3;
+  rollup->hours.bytes_max = bytes / 4;
+  rollup->dirty_from = TCI_NEVER;
+  rollup->whole = 1;
+  tci_buf_init(&rollup->values, SIZE_MAX / 2);
+  if (pthread_mutex_init(&rollup->mutex, NULL)) goto no_mutex;
+  if (pthread_rwlock_init(&rollup->spilling, NULL)) goto no_spilling;
+  if (pthread_mutex_init(&rollup->jobs_mutex, NULL)) goto no_jobs;
+  if (tci_cond_init(&rollup->job_done)) goto no_done;
+  *out = rollup;
+  return TC_OK;
+no_done:
+  (void)pthread_mutex_destroy(&rollup->jobs_mutex);
+no_jobs:
+  (void)pthread_rwlock_destroy(&rollup->spilling);
+no_spilling:
+  (void)pthread_mutex_destroy(&rollup->mutex);
+no_mutex:
+  tci_free(rollup);
+  return tci_fail(TC_ENOMEM, "cannot make the rollup's locks");
+}
+
+int tci_rollup_new_shadow(tci_rollup **out, const tci_rollup *of, uint64_t bytes) {
+  tci_rollup *rollup = NULL;
+  int rc = tci_rollup_new(&rollup, of->engine, bytes);
+  if (rc) return rc;
+  rollup->shadow = 1;
+  memcpy(rollup->keys, of->keys, sizeof rollup->keys);
+  rollup->all = of->all;
+  rollup->standard = of->standard;
+  *out = rollup;
+  return TC_OK;
+}
+
+void tci_rollup_free(tci_rollup *rollup) {
+  if (!rollup) return;
+  tci_cells_free(rollup);
+  tci_hours_free(&rollup->hours);
+  tci_buf_free(&rollup->values);
+  (void)pthread_cond_destroy(&rollup->job_done); /* these fail only in use */
+  (void)pthread_mutex_destroy(&rollup->jobs_mutex);
+  (void)pthread_rwlock_destroy(&rollup->spilling);
+  (void)pthread_mutex_destroy(&rollup->mutex);
+  tci_free(rollup);
+}
+
+/* ---- steps ---- */
+
+/* Failures come again and again: one line for each new one. */
+static void note(tci_rollup *rollup, int rc) {
+  if (rc) rollup->retry_at_us = tci_engine_mono_us(rollup->engine) + RETRY_US;
+  if (rc && rollup->failed != rc)
+    tci_engine_log(rollup->engine, TC_LOG_ERROR, "statistics cannot follow the log, will be tried again: %s: %s", tc_strerror(rc), tci_fail_detail());
+  rollup->failed = rc;
+}
+
+static int is_spill_due(tci_rollup *rollup) {
+  int64_t seq = atomic_load(&rollup->seq), now_us = tci_engine_mono_us(rollup->engine);
+  if (seq == rollup->stored_seq) return 0;
+  if (!rollup->dirty_since_us) rollup->dirty_since_us = now_us;
+  return seq - rollup->stored_seq >= SPILL_EVENTS || now_us - rollup->dirty_since_us >= SPILL_US || rollup->bytes > rollup->bytes_max ||
+         rollup->dirty_cells > rollup->bytes_max / BYTES_A_DIRTY;
+}
+
+static int spill_if_due(tci_rollup *rollup) {
+  if (is_spill_due(rollup)) {
+    int rc = tci_rollup_spill(rollup);
+    if (rc) return rc;
+    rollup->dirty_since_us = 0;
+  }
+  if (rollup->bytes > rollup->bytes_max) {
+    (void)pthread_mutex_lock(&rollup->mutex);
+    tci_cells_evict(rollup, rollup->bytes_max / 4 * 3);
+    (void)pthread_mutex_unlock(&rollup->mutex);
+  }
+  return TC_OK;
+}
+
+/* In the log's order; those that the cursor has passed are passed over. */
+static int apply_records(tci_rollup *rollup, const tc_record *const *records, size_t n) {
+  int rc = TC_OK;
+  for (size_t i = 0; i < n && !rc;) {
+    (void)pthread_mutex_lock(&rollup->mutex);
+    for (size_t end = i + UNDER_LOCK; i < n && i < end && !rc; i++) {
+      if (records[i]->seq <= atomic_load(&rollup->seq)) continue;
+      rc = tci_rollup_apply(rollup, records[i]);
+      if (!rc) atomic_store(&rollup->seq, records[i]->seq);
+    }
+    (void)pthread_mutex_unlock(&rollup->mutex);
+    if (!rc) rc = spill_if_due(rollup);
+  }
+  return rc;
+}
+
+static int apply_events(tci_rollup *rollup, tc_event *const *events, size_t n) {
+  const tc_record *records[1024];
+  int rc = TC_OK;
+  for (size_t at = 0; at < n && !rc;) {
+    size_t count = 0;
+    for (; count < sizeof records / sizeof *records && at < n; at++) records[count++] = &events[at]->record;
+    rc = apply_records(rollup, records, count);
+  }
+  return rc;
+}
+
+/* Rows copied out of the log: applying them may read the storage, which the walk over it may not. */
+typedef struct copied {
+  struct copied *next;
+  tc_record record;
+  char bytes[];
+} copied;
+
+typedef struct slice {
+  copied *first, **last;
+  size_t n;
+  int64_t to_seq;
+  int rc;
+} slice;
+
+static int keep_row(const tc_record *row, void *arg) {
+  slice *s = arg;
+  size_t len = 0;
+  if (row->seq > s->to_seq) return 1;
+  for (int i = 0; i < TC_COL_COUNT; i++) len += i == TC_COL_METADATA || i == TC_COL_KEY ? 0 : row->text[i].len;
+  copied *copy = tci_alloc(sizeof *copy + len);
+  if (!copy) {
+    s->rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
+    return 1;
+  }
+  copy->next = NULL;
+  copy->record = *row;
+  char *at = copy->bytes;
+  for (int i = 0; i < TC_COL_COUNT; i++) {
+    tc_text *text = &copy->record.text[i];
+    if (i == TC_COL_METADATA || i == TC_COL_KEY) *text = (tc_text){NULL, 0}; /* nothing counts them */
+    if (!text->ptr) continue;
+    memcpy(at, text->ptr, text->len);
+    text->ptr = at;
+    at += text->len;
+  }
+  *s->last = copy;
+  s->last = &copy->next;
+  s->n++;
+  return 0;
+}
+
+/* As far as the rollup may go: facts must not be ahead of the index. */
+static int64_t bound_of(const tc_engine *engine) { return engine->ops->derive ? atomic_load(&engine->index_seq) : atomic_load(&engine->log_seq); }
+
+/* A slice of what lies between the cursor and the bound, from the log. */
+static int catch_up(tci_rollup *rollup) {
+  tc_engine *engine = rollup->engine;
+  int64_t seq = atomic_load(&rollup->seq);
+  slice s = {.to_seq = bound_of(engine), .last = &s.first};
+  int rc = engine->ops->read_log(engine->storage, seq, SLICE, keep_row, &s);
+  if (!rc) rc = s.rc;
+  if (!rc && !s.n && seq < s.to_seq) rc = tci_fail(TC_ECORRUPT, "the log has no event %lld", (long long)seq + 1);
+  const tc_record **records = rc ? NULL : tci_alloc(s.n * sizeof *records);
+  if (!rc && !records) rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
+  size_t n = 0;
+  for (const copied *copy = s.first; copy && !rc; copy = copy->next) records[n++] = &copy->record;
+  if (!rc) rc = apply_records(rollup, records, n);
+  for (copied *copy = s.first, *next; copy; copy = next) {
+    next = copy->next;
+    tci_free(copy);
+  }
+  tci_free(records);
+  return rc;
+}
+
+/* One job, if one waits. 1: there are more. */
+static int run_job(tci_rollup *rollup) {
+  (void)pthread_mutex_lock(&rollup->jobs_mutex);
+  tci_rollup_job *job = rollup->jobs;
+  if (job) rollup->jobs = job->next;
+  int more = rollup->jobs != NULL;
+  (void)pthread_mutex_unlock(&rollup->jobs_mutex);
+  if (!job) return 0;
+  int rc = job->run(rollup, job->arg);
+  (void)pthread_mutex_lock(&rollup->jobs_mutex);
+  (void)snprintf(job->detail, sizeof job->detail, "%s", rc ? tci_fail_detail() : "");
+  job->rc = rc;
+  job->done = 1;
+  (void)pthread_cond_broadcast(&rollup->job_done);
+  (void)pthread_mutex_unlock(&rollup->jobs_mutex);
+  return more;
+}
+
+/* Without a derived file behind memory, everything stays in memory: then more of it is let grow, and nothing written. */
+void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, int *more) {
+  tci_rollup *rollup = engine->rollup;
+  *more = 0;
+  if (!rollup) return;
+  int64_t seq = atomic_load(&rollup->seq);
+  int rc = TC_OK, follows = n && events[0]->record.seq <= seq + 1;
+  if (rollup->failed && tci_engine_mono_us(engine) < rollup->retry_at_us) {
+    *more = run_job(rollup);
+    return;
+  }
+  if (follows) rc = apply_events(rollup, events, n);
+  else if (seq < bound_of(engine)) rc = catch_up(rollup);
+  if (!rc) rc = spill_if_due(rollup);
+  note(rollup, rc);
+  *more = run_job(rollup) || (!rc && atomic_load(&rollup->seq) < bound_of(engine));
+}
+
+/* ---- jobs ---- */
+
+int tci_rollup_call(tci_rollup *rollup, int (*run)(tci_rollup *rollup, void *arg), void *arg) {
+  tci_rollup_job job = {.run = run, .arg = arg}, **last = &rollup->jobs;
+  if (rollup->engine->pump.on) {
+    int entered = tci_pump_enter(rollup->engine);
+    int rc = run(rollup, arg);
+    tci_pump_leave(rollup->engine, entered);
+    return rc;
+  }
+  (void)pthread_mutex_lock(&rollup->jobs_mutex);
+  while (*last) last = &(*last)->next;
+  *last = &job;
+  (void)pthread_mutex_unlock(&rollup->jobs_mutex);
+  tci_indexer_ring(rollup->engine);
+  (void)pthread_mutex_lock(&rollup->jobs_mutex);
+  while (!job.done) (void)tci_cond_wait(&rollup->job_done, &rollup->jobs_mutex, -1);
+  (void)pthread_mutex_unlock(&rollup->jobs_mutex);
+  return job.rc ? tci_fail(job.rc, "%s", job.detail) : TC_OK;
+}
+
+/* ---- life ---- */
+
+static int take_meta(tc_text key, tc_text value, void *arg) {
+  tci_rollup *rollup = arg;
+  (void)key;
+  rollup->failed = tci_rollup_get_meta(rollup, value) ? TC_ECORRUPT : TC_OK;
+  rollup->whole = 0;
+  return 0;
+}
+
+static int load(tci_rollup *rollup) {
+  tc_engine *engine = rollup->engine;
+  int rc = engine->random.fill(engine->random.userdata, rollup->keys, sizeof rollup->keys);
+  if (rc) return tci_fail(rc, "no randomness for the rollup");
+  rc = engine->ops->facts_cursor(engine->storage, &rollup->stored_seq);
+  if (!rc && rollup->stored_seq) rc = engine->ops->fact_first(engine->storage, TCI_SPACE_META, (tc_text){"", 0}, take_meta, rollup);
+  if (!rc && rollup->stored_seq && (rollup->whole || rollup->failed))
+    rc = tci_fail(TC_ECORRUPT, "the derived file's statistics are of another sort: remove it, it is built anew");
+  if (rc) return rc;
+  rollup->failed = 0;
+  rollup->quarters_from = rollup->stored_seq ? rollup->newest_quarter + 1 : 0;
+  rollup->days_from = rollup->stored_seq ? rollup->newest_day + 1 : 0;
+  rollup->all = rollup->standard = tci_hash_of(rollup, (tc_text){"", 0});
+  atomic_store(&rollup->seq, rollup->stored_seq);
+  return TC_OK;
+}
+
+int tci_rollup_open(tc_engine *engine, uint64_t bytes) {
+  tci_rollup *rollup = NULL;
+  if (!engine->ops->facts_commit) return TC_OK;
+  int rc = tci_rollup_new(&rollup, engine, bytes);
+  if (!rc) rc = load(rollup);
+  if (rc) tci_rollup_free(rollup);
+  if (rc == TC_ECORRUPT) {
+    /* Tips go on all the same. */
+    tci_engine_log(engine, TC_LOG_ERROR, "no statistics: %s", tci_fail_detail());
+    return TC_OK;
+  }
+  if (rc) return rc;
+  engine->rollup = rollup;
+  int64_t behind = bound_of(engine) - rollup->stored_seq;
+  atomic_store(
+    &rollup->ready_at_seq,
+    atomic_load(&engine->log_seq)); /* what the log had at open, indexed or not: lists show it at once, by the tail, and no number may be without it */
+  while (behind <= AT_OPEN_MAX && atomic_load(&rollup->seq) < bound_of(engine) && !rc) rc = catch_up(rollup);
+  note(rollup, rc);
+  return TC_OK;
+}
+
+void tci_rollup_close(tci_rollup *rollup) {
+  if (!rollup) return;
+  if (atomic_load(&rollup->seq) != rollup->stored_seq) note(rollup, tci_rollup_spill(rollup));
+  tci_rollup_free(rollup);
+}

@@ -1,0 +1,86 @@
+#include "curl_loop.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "base/wake.h"
+#include "tipcurrent/error.h"
+
+static int on_socket(CURL *easy, curl_socket_t socket, int what, void *userdata, void *unused) {
+  const tci_curl_loop *loop = userdata;
+  struct epoll_event event = {.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u), .data.fd = socket};
+  (void)easy;
+  (void)unused;
+  if (what == CURL_POLL_REMOVE) {
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, socket, &event); /* ENOENT: it never came in */
+    return 0;
+  }
+  if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, socket, &event) && errno == ENOENT) (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, socket, &event);
+  return 0; /* a failure too: see the notes */
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *userdata) {
+  tci_curl_loop *loop = userdata;
+  (void)multi;
+  loop->timer_us = timeout_ms < 0 ? INT64_MAX : tci_sys_monotonic_us(NULL) + (int64_t)timeout_ms * 1000;
+  return 0;
+}
+
+int tci_curl_loop_open(tci_curl_loop *loop, CURLM *multi) {
+  *loop = (tci_curl_loop){.multi = multi, .epoll_fd = -1, .bell_fd = -1, .timer_us = INT64_MAX};
+  loop->bell_fd = tci_wake_open();
+  loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event event = {.events = EPOLLIN, .data.fd = loop->bell_fd};
+  int rc = loop->bell_fd < 0 || loop->epoll_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->bell_fd, &event) ? TC_ELIMIT : TC_OK;
+  if (!rc && (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) || curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, loop) ||
+              curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) || curl_multi_setopt(multi, CURLMOPT_TIMERDATA, loop)))
+    rc = TC_ENOMEM;
+  if (rc) tci_curl_loop_close(loop);
+  return rc;
+}
+
+void tci_curl_loop_close(tci_curl_loop *loop) {
+  tci_wake_close(loop->epoll_fd);
+  tci_wake_close(loop->bell_fd);
+  loop->epoll_fd = loop->bell_fd = -1;
+}
+
+int tci_curl_loop_due_ms(const tci_curl_loop *loop) {
+  if (loop->timer_us == INT64_MAX) return -1;
+  int64_t left_us = loop->timer_us - tci_sys_monotonic_us(NULL);
+  if (left_us <= 0) return 0;
+  /* Rounded up: curl that is asked too early does nothing, and does not ask for the same time again. */
+  return left_us < INT64_C(1000) * 60000 ? (int)((left_us + 999) / 1000) : 60000;
+}
+
+int tci_curl_loop_wait(tci_curl_loop *loop, int timeout_ms, tci_curl_ready *ready, int max) {
+  struct epoll_event events[64];
+  int count = 0, n = epoll_wait(loop->epoll_fd, events, max < 64 ? max : 64, timeout_ms); /* EINTR: a signal of the host's, it may want to look */
+  for (int i = 0; i < n; i++) {
+    if (events[i].data.fd == loop->bell_fd) {
+      tci_wake_drain(loop->bell_fd);
+      continue;
+    }
+    uint32_t got = events[i].events;
+    ready[count].socket = events[i].data.fd;
+    ready[count++].mask =
+      (got & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (got & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (got & EPOLLERR ? CURL_CSELECT_ERR : 0);
+  }
+  return count;
+}
+
+CURLMcode tci_curl_loop_act(tci_curl_loop *loop, const tci_curl_ready *ready, int count, int has_time) {
+  CURLMcode rc = CURLM_OK;
+  int running;
+  for (int i = 0; i < count && !rc; i++) rc = curl_multi_socket_action(loop->multi, ready[i].socket, ready[i].mask, &running);
+  int is_due = tci_curl_loop_due_ms(loop) == 0;
+  if (is_due) loop->timer_us = INT64_MAX; /* curl sets the next one meanwhile, if that is another: so one that is not due yet has to stay */
+  if (!rc && (is_due || has_time)) {
+    rc = curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  }
+  return rc;
+}
+
+void tci_curl_loop_wake(tci_curl_loop *loop) { tci_wake_ring(loop->bell_fd); }

@@ -1,0 +1,228 @@
+/* The rollup against a plain computation: made-up histories, restarts, kills, small memory. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rollup_kit.h"
+#include "storage/schemes.h"
+
+static void rebuild_finds(int64_t expected) {
+  int64_t changed = -1;
+  ck_assert_msg(!tci_rollup_rebuild(world.engine, INT64_MIN, INT64_MAX, &changed), "%s", tc_last_error());
+  ck_assert_int_eq(changed, expected);
+}
+
+START_TEST(a_history_is_counted_as_it_is) {
+  past_begin((uint64_t)_i + 1, 0);
+  past_open();
+  past_compare();
+  past_close(0);
+  past_add(1500, _i == 0 ? 0 : 7, 60 * 1000000);
+  past_open();
+  past_compare();
+  rebuild_finds(0);
+  past_compare();
+  past_end();
+}
+END_TEST
+
+START_TEST(restarts_and_kills_change_nothing) {
+  past_begin((uint64_t)_i + 100, _i & 1 ? 1 : 0);
+  for (int round = 0; round < 6; round++) {
+    past_add(1 + past_random(700), 9, 20 * 1000000);
+    past_open();
+    past_compare();
+    past_close((int)past_random(2));
+  }
+  past_open();
+  past_compare();
+  rebuild_finds(0);
+  past_end();
+}
+END_TEST
+
+/* The least memory there is: values are evicted and looked for again all the time. */
+START_TEST(little_memory_changes_nothing) {
+  past_begin(7, 1);
+  for (int round = 0; round < 4; round++) {
+    past_add(5000, 11, 4 * 1000000);
+    past_open();
+    past_close(round == 2);
+  }
+  past_open();
+  past_compare();
+  rebuild_finds(0);
+  past_end();
+  ck_assert_int_gt(atomic_load(&past_commits), 8);
+}
+END_TEST
+
+static int take_one(tc_text key, tc_text value, void *arg) {
+  static char kept_key[64], kept_value[256];
+  memcpy(kept_key, key.ptr, key.len);
+  memcpy(kept_value, value.ptr, value.len);
+  kept_value[0] ^= 2; /* the sum's lowest digit */
+  *(tc_fact *)arg = (tc_fact){*(uint32_t *)arg, {kept_key, key.len}, {kept_value, value.len}};
+  return past_random(40) == 0;
+}
+
+/* What is kept is made wrong behind the engine's back: one value is another, or is gone. */
+static void make_wrong(uint32_t space, int gone) {
+  tc_text all = {NULL, 0};
+  tc_fact fact = {.space = space};
+  int64_t seq;
+  tc_storage *storage = past_storage();
+  ck_assert_int_eq(tci_sqlite_ops.facts_scan(storage, space, all, all, take_one, &fact), TC_OK);
+  ck_assert_int_eq(tci_sqlite_ops.facts_cursor(storage, &seq), TC_OK);
+  if (gone) fact.value = all;
+  ck_assert_int_eq(tci_sqlite_ops.facts_commit(storage, seq, &fact, 1), TC_OK);
+  tci_sqlite_ops.close(storage);
+}
+
+START_TEST(a_rebuild_puts_right_what_is_wrong) {
+  past_begin(5, 0);
+  past_add(800, 7, 60 * 1000000);
+  past_open();
+  rebuild_finds(0);
+  for (int i = 0; i < 6; i++) {
+    past_close(0);
+    make_wrong((uint32_t)i / 2 + 1, i & 1);
+    past_open();
+    rebuild_finds(1);
+    past_compare();
+    rebuild_finds(0);
+  }
+  past_end();
+}
+END_TEST
+
+START_TEST(people_are_counted_from_events_too) {
+  past_begin(11, 0);
+  past_add(1500, 0, 30 * 1000000);
+  past_open();
+  int64_t from = history.now_us - 3 * TCI_HOUR_US + 12345, to = history.now_us - TCI_HOUR_US, out[TCI_UNIQUES];
+  ck_assert_int_eq(tci_rollup_count_unique(world.engine, (tc_text){"lobby", 5}, from, to, out), TC_OK);
+  char seen[3][PAST_USERS] = {{0}};
+  int64_t n[3] = {0, 0, 0};
+  for (size_t i = 0; i < history.n; i++) {
+    const past_event *event = &history.at[i];
+    if (event->kind == TC_KIND_REFUND || event->room != 0 || event->us < from || event->us >= to) continue;
+    int role = event->kind == TC_KIND_TIP ? TCI_SENDERS : TCI_REACTORS;
+    n[role] += !seen[role][event->user];
+    seen[role][event->user] = 1;
+    if (event->kind == TC_KIND_TIP) n[TCI_RECIPIENTS] += !seen[1][event->peer];
+    if (event->kind == TC_KIND_TIP) seen[1][event->peer] = 1;
+  }
+  for (int i = 0; i < 3; i++) ck_assert_int_eq(out[i], n[i]);
+  ck_assert_int_gt(n[0], 3);
+  past_end();
+}
+END_TEST
+
+/* ---- live, on both backends ---- */
+
+static kit live;
+
+static int follows(void *arg) {
+  tc_status status = TC_STATUS_INIT;
+  (void)arg;
+  ck_assert_int_eq(tc_engine_status(live.engine, &status), TC_OK);
+  return tci_rollup_seq(live.engine) == status.log_seq;
+}
+
+typedef struct total {
+  int64_t tips, quarters, unique;
+  tci_int128 sum;
+} total;
+
+static int add_quarter(const tci_quarter *quarter, void *arg) {
+  total *t = arg;
+  t->tips += quarter->tips;
+  t->sum += quarter->sum;
+  t->unique += quarter->fresh[TCI_SENDERS];
+  t->quarters++;
+  return 0;
+}
+
+static total ask(const char *room) {
+  total t = {0};
+  ck_assert(kit_until(follows, NULL));
+  ck_assert_msg(!tci_rollup_quarters(live.engine, (tc_text){room, strlen(room)}, 0, INT64_C(4102444800000000), add_quarter, &t), "%s", tc_last_error());
+  return t;
+}
+
+START_TEST(the_running_quarter_is_there) {
+  kit_init(&live, _i);
+  kit_open(&live);
+  ck_assert_int_eq(ask("r").quarters, 0);
+  kit_tip(&live, "r", "alice", 1000, NULL);
+  kit_tip(&live, "r", "carol", 250, NULL);
+  kit_tip(&live, "other", "alice", 1, NULL);
+  total t = ask("r");
+  ck_assert_int_eq(t.tips, 2);
+  ck_assert(t.sum == 1250);
+  ck_assert_int_eq(t.unique, 2);
+  kit_clock_add(16 * 60 * INT64_C(1000000)); /* the next quarter of the same hour: 10:46 */
+  kit_tip(&live, "r", "alice", 5, NULL);
+  t = ask("r");
+  ck_assert_int_eq(t.quarters, 2);
+  ck_assert_int_eq(t.unique, 2);
+  t = ask("");
+  ck_assert_int_eq(t.tips, 4);
+  ck_assert(t.sum == 1256);
+  kit_clean(&live);
+}
+END_TEST
+
+START_TEST(what_was_counted_is_there_after_a_restart) {
+  kit_init(&live, 1);
+  kit_open(&live);
+  kit_tip(&live, "r", "alice", 1000, NULL);
+  kit_close(&live);
+  kit_open(&live);
+  total t = {0};
+  /* At once: tc_open has waited for it. */
+  ck_assert_int_eq(tci_rollup_quarters(live.engine, (tc_text){"r", 1}, 0, INT64_C(4102444800000000), add_quarter, &t), TC_OK);
+  ck_assert_int_eq(t.tips, 1);
+  kit_tip(&live, "r", "alice", 1, NULL);
+  kit_tip(&live, "r", "bob", 1, NULL);
+  t = ask("r");
+  ck_assert_int_eq(t.unique, 2); /* alice was seen before the restart */
+  kit_clean(&live);
+}
+END_TEST
+
+START_TEST(a_second_rebuild_of_a_live_log_finds_nothing) {
+  kit_init(&live, _i);
+  kit_open(&live);
+  for (int i = 0; i < 50; i++) {
+    char who[16];
+    (void)snprintf(who, sizeof who, "s%d", i % 7);
+    kit_tip(&live, i % 3 ? "r" : "q", who, i + 1, NULL);
+    kit_clock_add(5 * 60 * INT64_C(1000000));
+  }
+  ck_assert(kit_until(follows, NULL));
+  int64_t changed = -1;
+  ck_assert_msg(!tci_rollup_rebuild(live.engine, INT64_MIN, INT64_MAX, &changed), "%s", tc_last_error());
+  ck_assert_int_eq(changed, 0);
+  ck_assert_int_eq(ask("").tips, 50);
+  kit_clean(&live);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("rollup");
+  TCase *made_up = tcase_create("histories"), *now = tcase_create("live");
+  tcase_set_timeout(made_up, 240);
+  tcase_add_loop_test(made_up, a_history_is_counted_as_it_is, 0, 3);
+  tcase_add_loop_test(made_up, restarts_and_kills_change_nothing, 0, 4);
+  tcase_add_test(made_up, little_memory_changes_nothing);
+  tcase_add_test(made_up, a_rebuild_puts_right_what_is_wrong);
+  tcase_add_test(made_up, people_are_counted_from_events_too);
+  tcase_add_loop_test(now, the_running_quarter_is_there, 0, KIT_BACKENDS);
+  tcase_add_test(now, what_was_counted_is_there_after_a_restart);
+  tcase_add_loop_test(now, a_second_rebuild_of_a_live_log_finds_nothing, 0, KIT_BACKENDS);
+  suite_add_tcase(suite, made_up);
+  suite_add_tcase(suite, now);
+  return kit_run(suite);
+}
