@@ -150,7 +150,11 @@ static int forget(void) {
 static int commit_facts(void) {
   static char value[6000];
   static tc_fact facts[40];
-  for (size_t i = 0; i < 40; i++) facts[i] = (tc_fact){1, {(const char *)&facts[i], 4 + i}, {value, i * 150}};
+  static char keys[40][48];
+  for (size_t i = 0; i < 40; i++) {
+    (void)snprintf(keys[i], sizeof keys[i], "%04zu%043d", i, 0);
+    facts[i] = (tc_fact){1, {keys[i], 4 + i}, {value, i * 150}};
+  }
   return ops->facts_commit(storage, 0, facts, 40);
 }
 
