@@ -116,9 +116,10 @@ typedef struct tc_status {
   uint64_t commits;      /* since tc_open */
   uint32_t ready;        /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
   int32_t storage_error; /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
+  int64_t stats_seq;     /* up to here statistics, leaderboards and goals have counted; 0: the storage keeps none */
 } tc_status;
 #define TC_STATUS_INIT \
-  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Fills *out, whose size the caller has set. Any thread; does not block on I/O. Errors: TC_EINVAL, TC_EVERSION. */
 TC_API int tc_engine_status(tc_engine *engine, tc_status *out);

@@ -1,7 +1,7 @@
 /* refund.h - taking a tip back, wholly or in part, once or several times up to its amount. A refund is an event of its own (TC_KIND_REFUND, "tip.refunded"): the tip never changes.
  *
  * The limit is checked by the writer, against the log and what it is just writing: however many ask at once, a tip is never refunded beyond its amount. The engine keeps what is refunded
- * of each tip in memory, 32 bytes for each tip that has refunds; it reads them from the log when it opens.
+ * of each tip in memory, some 50 bytes for each tip that has refunds; it reads them from the log when it opens. A tip has at most 1,000 refunds.
  */
 #ifndef TIPCURRENT_REFUND_H
 #define TIPCURRENT_REFUND_H
@@ -23,7 +23,7 @@ typedef struct tc_refund_new {
 #define TC_REFUND_NEW_INIT \
   { sizeof(tc_refund_new), 0, 0, 0, 0 }
 
-/* Refunds and returns after the durable commit, as tc_tip_create. Besides: TC_ENOTFOUND (no such tip), TC_ELIMIT (more than is left; the message says how much that is),
+/* Refunds and returns after the durable commit, as tc_tip_create. Besides: TC_ENOTFOUND (no such tip), TC_ELIMIT (more than is left; the message says how much that is; or the tip has 1,000 refunds),
  * TC_ECONFLICT (nothing is left). Blocks for a database read too. */
 TC_API int tc_tip_refund(tc_engine *engine, const tc_refund_new *refund, tc_event **out, int32_t *replayed);
 /* As tc_tip_submit, but blocks for a database read. TC_ENOTFOUND comes at once, TC_ELIMIT and TC_ECONFLICT as result code. */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "engine/goals.h"
+#include "engine/rollup/rollup.h"
 #include "model/money.h"
 
 /* Goals as they are shown: the registry's texts stay until the engine is closed. */
@@ -51,7 +52,7 @@ static void show(tc_engine *engine, const tci_goal *goal, tc_goal_fn fn, void *u
   shown.title = goal->title;
   shown.currency = goal->currency;
   shown.recipient_id = goal->recipient;
-  shown.has_progress = !tci_goal_progress(engine, goal->id, &amount, &shown.progress_count);
+  shown.has_progress = !tci_rollup_goal(engine, goal->id, &amount, &shown.progress_count);
   if (shown.has_progress && goal->target_amount) shown.progress_amount = amount > INT64_MAX ? INT64_MAX : (int64_t)amount;
   fn(&shown, userdata);
 }

@@ -23,7 +23,9 @@ int tc_sub_next(tc_sub *sub, int32_t timeout_ms, tc_event **out) {
   if (sub->fn) return tci_fail(TC_EINVAL, "sub: it has a callback, there is nothing to pull");
   if (timeout_ms < -1) return tci_fail(TC_EINVAL, "timeout_ms: must be -1 or more");
   if (!sub->engine) return tci_fail(TC_ECLOSED, "the engine is closed");
-  return tci_sub_wait(sub, timeout_ms, out);
+  int rc = tci_sub_wait(sub, timeout_ms, out);
+  if (!rc) tci_fail_clear(); /* what was done here for others may have failed */
+  return rc;
 }
 
 int tc_sub_fd(tc_sub *sub) { return sub ? sub->fd : -1; }

@@ -106,12 +106,14 @@ int tc_webhook_update(tc_engine *engine, int64_t id, const tc_webhook_change *ch
   if (!rc && (c.enabled < -1 || c.enabled > 1)) rc = tci_fail(TC_EINVAL, "enabled: must be -1, 0 or 1");
   if (rc) return rc;
   /* The Java service moves updatedAt only when something has changed. */
-  int only_enabled = c.enabled && !c.room_id && !c.url && !c.events && !c.description && !c.secret && !c.set_flags;
-  if (only_enabled) {
+  if (!c.room_id && !c.url && !c.events && !c.description && !c.secret && !c.set_flags) {
     rc = tci_hooks_get(w, id, &known);
-    if (!rc && known->enabled == (c.enabled > 0)) hand_out(known, out);
-    else if (!rc) tci_hook_unref(known);
-    if (rc || known->enabled == (c.enabled > 0)) return rc;
+    if (rc) return rc;
+    if (!c.enabled || known->enabled == (c.enabled > 0)) {
+      hand_out(known, out);
+      return TC_OK;
+    }
+    tci_hook_unref(known);
   }
   editing e = {w, &c};
   rc = tci_hooks_edit(w, id, edit, &e, 1, &made);

@@ -192,7 +192,9 @@ static int say_disabled(tci_webhooks *w, const tci_hook *hook, const char *why) 
 }
 
 /* Best effort: what cannot be written now is found again at the next failure. */
-static void note_health(tci_webhooks *w, tci_target *target, int disable, const char *why) {
+static void note_health(tci_webhooks *w, const tci_target *target) {
+  const char *why = target->disable_why;
+  int disable = why != NULL;
   disabling d = {target->failing_since_us, tci_webhooks_now_us(w), disable};
   tci_hook *hook = NULL;
   int64_t id = target->hook->id;
@@ -205,6 +207,22 @@ static void note_health(tci_webhooks *w, tci_target *target, int disable, const 
   tci_hook_unref(hook);
 }
 
+void tci_targets_note(tci_webhooks *w) {
+  for (size_t i = 0; i < w->target_count && w->to_note; i++) {
+    tci_target *target = w->targets[i];
+    if (!target->to_note) continue;
+    note_health(w, target);
+    target->to_note = 0;
+    target->disable_why = NULL;
+  }
+  w->to_note = 0;
+}
+
+static void note_later(tci_webhooks *w, tci_target *target, const char *disable_why) {
+  w->to_note = target->to_note = 1;
+  if (disable_why) target->disable_why = disable_why;
+}
+
 #define NOTE_FAILING_AFTER_US 60000000 /* a receiver that fails now and then costs no write of the configuration */
 
 static void judge_health(tci_webhooks *w, tci_target *target, const tc_sent *sent, int success) {
@@ -212,14 +230,14 @@ static void judge_health(tci_webhooks *w, tci_target *target, const tc_sent *sen
   if (success) {
     target->success_us = tci_engine_mono_us(w->engine);
     target->failing_since_us = 0;
-    if (target->hook->failing_since_us) note_health(w, target, 0, "");
+    if (target->hook->failing_since_us) note_later(w, target, NULL);
     return;
   }
   if (!target->failing_since_us) target->failing_since_us = now_us;
   int64_t failing_us = now_us - target->failing_since_us;
-  if (sent->status == 410) note_health(w, target, 1, "its receiver answered 410 Gone");
-  else if (failing_us >= w->disable_after_us) note_health(w, target, 1, "it has only failed for too long");
-  else if (failing_us >= NOTE_FAILING_AFTER_US && !target->hook->failing_since_us) note_health(w, target, 0, "");
+  if (sent->status == 410) note_later(w, target, "its receiver answered 410 Gone");
+  else if (failing_us >= w->disable_after_us) note_later(w, target, "it has only failed for too long");
+  else if (failing_us >= NOTE_FAILING_AFTER_US && !target->hook->failing_since_us) note_later(w, target, NULL);
 }
 
 static void write_log(tci_webhooks *w, const tci_parcel *parcel, const tc_sent *sent, int success) {

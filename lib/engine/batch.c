@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/goals.h"
 #include "engine/refunds.h"
 #include "model/kind.h"
 #include "model/record.h"
@@ -16,7 +17,9 @@ static tci_slot *earlier(tci_batch *batch, uint32_t index, const tci_sipkey *key
   size_t i = (size_t)tci_siphash(key, text.ptr, text.len) & (TCI_BATCH_TABLE - 1);
   for (; batch->table[i]; i = (i + 1) & (TCI_BATCH_TABLE - 1)) {
     tci_slot *slot = &batch->slots[batch->table[i] - 1];
-    if (tci_same_key(&slot->item->event->record, record)) return slot;
+    if (!tci_same_key(&slot->item->event->record, record)) continue;
+    if (slot->state != TCI_SLOT_FAILED) return slot;
+    break; /* a request that failed leaves no key */
   }
   batch->table[i] = index + 1;
   return NULL;
@@ -41,6 +44,19 @@ static void resolve_key(tc_engine *engine, tci_batch *batch, uint32_t index, con
   }
 }
 
+/* Appends that depend on what is in the log. */
+static void decide(tc_engine *engine, tci_batch *batch, uint32_t index) {
+  tci_slot *slot = &batch->slots[index];
+  uint32_t kind = slot->item->event->record.kind;
+  if (kind == TC_KIND_REFUND) {
+    tci_refunds_decide(engine, batch, index);
+  } else if (kind == TC_KIND_GOAL_REACHED && tci_goals_is_said(engine, &slot->item->event->record)) {
+    slot->state = TCI_SLOT_FAILED;
+    slot->code = TC_EEXISTS;
+    slot->detail = "it has been said that this goal is reached";
+  }
+}
+
 void tci_batch_resolve(tc_engine *engine, tci_batch *batch, const tci_sipkey *key) {
   int64_t now_us = tci_engine_mono_us(engine);
   memset(batch->table, 0, sizeof batch->table);
@@ -57,7 +73,7 @@ void tci_batch_resolve(tc_engine *engine, tci_batch *batch, const tci_sipkey *ke
     } else if (slot->item->event->record.text[TC_COL_KEY].ptr) {
       resolve_key(engine, batch, i, key);
     }
-    if (slot->state == TCI_SLOT_APPEND && slot->item->event->record.kind == TC_KIND_REFUND) tci_refunds_decide(engine, batch, i);
+    if (slot->state == TCI_SLOT_APPEND && slot->item->event->record.kind >= TC_KIND_REFUND) decide(engine, batch, i);
   }
 }
 

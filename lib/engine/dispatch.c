@@ -1,4 +1,5 @@
 /* dispatch.c - the dispatcher's loop. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,10 +75,18 @@ static int take_event(tci_webhooks *w, tc_event *event) {
   return offer_range(w, from, to, name, event);
 }
 
+/* One webhook alone that gets on is waited for: what it cannot take yet would be written down only to be read back. With another the cursor goes on, or the one would hold up the other. */
+static int is_to_be_waited_for(const tci_webhooks *w) {
+  const tci_target *only = w->target_count == 1 ? w->targets[0] : NULL;
+  if (!only || only->hook->flags & TC_WEBHOOK_ORDERED || only->success_us <= tci_engine_mono_us(w->engine) - 2 * TCI_RECORD_AFTER_US) return 0;
+  return only->waiting >= TCI_PARCELS_PER_TARGET || only->next_due_us <= tci_webhooks_now_us(w);
+}
+
 /* 1: there may be more. */
 static int pull(tci_webhooks *w) {
   w->stuck = 1;
   for (int i = 0; i < PULL_EVENTS; i++) {
+    if (is_to_be_waited_for(w)) return 0; /* what is sent in this turn makes room for the next */
     if (tci_ledger_is_full(w) && commit(w)) return 0;
     tc_event *event = w->held;
     int rc = event ? TC_OK : tci_sub_read(w->sub, &event);
@@ -215,37 +224,47 @@ static void free_landed(tci_webhooks *w) {
   }
 }
 
-static void send_test(tci_webhooks *w, const tci_errand *errand) {
+/* A disabled one is tested too: by a target for this parcel alone, which is of no room. There is room for it in targets. */
+static tci_target *make_test_target(tci_hook *hook) {
+  tci_target *target = tci_zalloc(sizeof *target);
+  if (!target) return NULL;
+  target->hook = tci_hook_ref(hook);
+  target->room_hash = UINT64_MAX; /* behind all */
+  target->next_due_us = INT64_MAX;
+  target->gone = target->forgotten = 1;
+  return target;
+}
+
+static int send_test(tci_webhooks *w, int64_t id) {
   tci_hook *hook = NULL;
-  tci_target *target = tci_target_find(w, errand->webhook_id);
-  if (!target) { /* a disabled one is tested too: by a target for this parcel alone */
-    if (tci_hooks_get(w, errand->webhook_id, &hook)) return;
+  tci_target *target = tci_target_find(w, id), *made = NULL;
+  if (!target) {
+    if (tci_hooks_get(w, id, &hook)) return TC_OK; /* deleted meanwhile */
     tci_target **larger = tci_realloc(w->targets, (w->target_count + 1) * sizeof(tci_target *));
-    target = larger ? tci_zalloc(sizeof *target) : NULL;
     if (larger) w->targets = larger;
-    if (!target) {
-      tci_hook_unref(hook);
-      return;
-    }
-    target->hook = hook;
-    target->room_hash = UINT64_MAX; /* of no room, behind all */
-    target->next_due_us = INT64_MAX;
-    target->gone = target->forgotten = 1;
-    w->gone_count++;
-    w->targets[w->target_count++] = target;
-    w->seen_version = 0; /* it is over when its parcel has landed */
+    target = made = larger ? make_test_target(hook) : NULL;
+    tci_hook_unref(hook);
+    if (!made) return TC_ENOMEM;
   }
   tci_parcel *parcel = tci_parcel_new(w, target, NULL, 0, 1, tci_webhooks_now_us(w), 1);
-  if (parcel && tci_parcel_send(w, parcel)) tci_parcel_free(w, parcel);
+  int rc = parcel ? tci_parcel_send(w, parcel) : TC_ENOMEM;
+  if (rc && parcel) tci_parcel_free(w, parcel);
+  if (rc && made) {
+    tci_hook_unref(made->hook);
+    tci_free(made);
+  } else if (made) {
+    w->gone_count++;
+    w->targets[w->target_count++] = made;
+    w->seen_version = 0; /* it is over when its parcel has landed */
+  }
+  return rc;
 }
 
 /* 1: it is done with. */
 static int run_errand(tci_webhooks *w, tci_errand *errand) {
   tci_target *target = tci_target_find(w, errand->webhook_id);
   if (errand->test) {
-    if (w->in_flight >= w->max_in_flight) return 0;
-    send_test(w, errand);
-    return 1;
+    return w->in_flight < w->max_in_flight && !send_test(w, errand->webhook_id); /* without room or memory at a later turn */
   }
   int64_t now_us = tci_webhooks_now_us(w);
   for (; errand->done < errand->count; errand->done++) {
@@ -375,17 +394,21 @@ int tci_webhooks_begin(tci_webhooks *w) {
 }
 
 int tci_webhooks_turn(tci_webhooks *w) {
+  uint64_t asked = atomic_load(&w->asked), version = atomic_load(&w->version);
   int more = turn(w);
   /* Said before the last look: who commits in between either is seen or sees that it has to wake us. */
   atomic_store(&w->armed, 1);
   if (!more && atomic_load(&w->engine->log_seq) > w->pulled_seq) more = !w->stuck && w->parcels < TCI_PARCELS_MAX * 2;
+  more |= asked != atomic_load(&w->asked) || version != atomic_load(&w->version);
   return poll_ms(w, more);
 }
 
 int tci_webhooks_poll(tci_webhooks *w, int wait_ms) {
   int rc = w->transport.poll(w->transport.userdata, w->refused ? 0 : wait_ms);
-  if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the transport failed: %s", tc_strerror(rc));
+  if (rc && rc != w->transport_error) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the transport failed: %s", tc_strerror(rc));
+  w->transport_error = rc;
   if (w->refused) tci_parcels_refuse(w);
+  tci_targets_note(w);
   int some = w->landed != NULL;
   free_landed(w);
   return some;
@@ -405,6 +428,7 @@ void *tci_webhooks_main(void *arg) {
   while (!atomic_load(&w->stop)) {
     int wait_ms = tci_webhooks_turn(w);
     (void)tci_webhooks_poll(w, atomic_load(&w->stop) ? 0 : wait_ms);
+    if (w->transport_error) (void)poll(NULL, 0, POLL_MS); /* it may not have waited */
     atomic_store(&w->armed, 0);
   }
   tci_webhooks_end(w);

@@ -169,10 +169,10 @@ int tci_engine_open(tc_engine **out, const tc_options *o) {
     goto fail;
   }
   rc = open_storage(engine, o);
-  if (!rc) rc = tci_rollup_open(engine, o->rollup_bytes);
   if (!rc) rc = tci_types_open(engine);
   if (!rc) rc = tci_refunds_open(engine);
   if (!rc) rc = tci_goals_open(engine);
+  if (!rc) rc = tci_rollup_open(engine, o->rollup_bytes); /* it counts for goals */
   if (!rc && engine->ops->work_commit) rc = tci_webhooks_open(engine, o->webhooks);
   if (!rc) rc = start(engine);
   if (rc) goto fail;
@@ -229,6 +229,7 @@ void tci_engine_read_status(tc_engine *engine, tc_status *out) {
   pthread_mutex_unlock(&engine->queue.mutex);
   tci_tail_usage(engine->tail, &out->tail_events, &out->tail_bytes);
   /* The index first: then index_seq <= log_seq in what is reported. */
+  out->stats_seq = tci_rollup_seq(engine);
   out->index_seq = atomic_load(&engine->index_seq);
   out->log_seq = atomic_load(&engine->log_seq);
   out->commits = atomic_load(&engine->commits);

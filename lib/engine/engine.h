@@ -104,8 +104,9 @@ struct tc_engine {
   pthread_mutex_t index_mutex; /* the indexer waits for work */
   pthread_cond_t index_work;
   int index_stop;
-  int index_rung;   /* there is something else to do than indexing */
-  void *index_rows; /* the indexer's working memory */
+  int index_rung;        /* there is something else to do than indexing */
+  atomic_int index_idle; /* the indexer waits for the first event */
+  void *index_rows;      /* the indexer's working memory */
 
   int64_t last_created_at_us; /* writer only */
 

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "model/currency.h"
 #include "model/fail.h"
+#include "model/kind.h"
 #include "model/record.h"
 
 #define DOC_MAX (64u << 10)
@@ -74,6 +75,29 @@ int tci_goaldoc_write(const tci_goal *goal, tci_buf *doc) {
   return doc->err ? tci_fail(TC_ENOMEM, "out of memory for a goal") : TC_OK;
 }
 
+static size_t size_of(const char *text) { return text ? strlen(text) + 1 : 0; }
+
+size_t tci_goal_text_bytes(const tci_goal *goal) {
+  return size_of(goal->room) + size_of(goal->title) + size_of(goal->currency) + size_of(goal->recipient) + size_of(goal->key);
+}
+
+static const char *copy(char **to, const char *text) {
+  char *at = *to;
+  if (!text) return NULL;
+  memcpy(at, text, size_of(text));
+  *to += size_of(text);
+  return at;
+}
+
+void tci_goal_copy(const tci_goal *goal, tci_goal *to, char *room) {
+  *to = *goal;
+  to->room = copy(&room, goal->room);
+  to->title = copy(&room, goal->title);
+  to->currency = copy(&room, goal->currency);
+  to->recipient = copy(&room, goal->recipient);
+  to->key = copy(&room, goal->key);
+}
+
 static int check_text(const char *name, const char *text, size_t max_points) {
   size_t points = 0;
   if (!text) return tci_fail(TC_EINVAL, "%s: is required", name);
@@ -90,6 +114,7 @@ int tci_goaldoc_check(const tci_goal *goal) {
   if (!rc) rc = tci_record_check_key(span(goal->key));
   if (rc) return rc;
   if (goal->target_amount < 0) return tci_fail(TC_EINVAL, "targetAmount: must be greater than 0");
+  if (goal->target_count > TCI_COUNT_MAX) return tci_fail(TC_EINVAL, "targetCount: must be at most %lld", (long long)TCI_COUNT_MAX);
   if (goal->target_count < 0) return tci_fail(TC_EINVAL, "targetCount: must be greater than 0");
   if (!goal->target_amount == !goal->target_count) return tci_fail(TC_EINVAL, "targetAmount: is required, or targetCount, and not both");
   if (goal->currency && !tci_currency_known(span(goal->currency))) {
@@ -103,4 +128,19 @@ static int same(const char *a, const char *b) { return a && b ? !strcmp(a, b) : 
 int tci_goaldoc_same_request(const tci_goal *a, const tci_goal *b) {
   return same(a->room, b->room) && same(a->title, b->title) && same(a->currency, b->currency) && same(a->recipient, b->recipient) &&
          a->target_amount == b->target_amount && a->target_count == b->target_count && a->deadline_us == b->deadline_us && a->any_currency == b->any_currency;
+}
+
+static int is_text(const char *a, tc_text b) { return a && b.ptr && strlen(a) == b.len && !memcmp(a, b.ptr, b.len); }
+
+int tci_goal_takes(const tci_goal *goal, const tc_record *tip, int64_t tip_seq, int64_t tip_created_at_us, int64_t event_seq) {
+  if (!is_text(goal->room, tip->text[TC_COL_ROOM]) || tip_seq <= goal->after_seq || (goal->closed_at_us && event_seq > goal->closed_seq)) return 0;
+  if (goal->deadline_us && tip_created_at_us >= goal->deadline_us) return 0;
+  if (goal->recipient && !is_text(goal->recipient, tip->text[TC_COL_PEER])) return 0;
+  tc_text currency = tip->text[TC_COL_CURRENCY];
+  if (goal->currency) return is_text(goal->currency, currency);
+  return goal->any_currency || !currency.ptr;
+}
+
+int tci_goal_is_met(const tci_goal *goal, int64_t amount, int64_t count) {
+  return goal->target_amount ? amount >= goal->target_amount : count >= goal->target_count;
 }

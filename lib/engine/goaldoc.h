@@ -17,6 +17,9 @@ int tci_goaldoc_read(tci_goaldoc *out, int64_t id, tc_text doc);
 void tci_goaldoc_free(tci_goaldoc *read);
 /* doc: to be freed either way. TC_OK, TC_ENOMEM. */
 int tci_goaldoc_write(const tci_goal *goal, tci_buf *doc);
+/* A copy whose texts stand in room, which has this many bytes. */
+size_t tci_goal_text_bytes(const tci_goal *goal);
+void tci_goal_copy(const tci_goal *goal, tci_goal *to, char *room);
 /* TC_OK, or TC_EINVAL with the field. */
 int tci_goaldoc_check(const tci_goal *goal);
 int tci_goaldoc_same_request(const tci_goal *a, const tci_goal *b);

@@ -2,9 +2,11 @@
  *
  * Design notes
  *  - A goal is a document in the log with the log's end at its making (after_seq) and at its closing (closed_seq), both exact: they are written on the writer's thread. So which tips count is
- *    a pure function of the log and the registry, and a rollup that is built anew counts the same ones.
- *  - Progress is the rollup's (rollup.h); it tells by tci_goal_reached when a target is met. That a goal was reached is an event of its own, once for ever: the registry reads the list of
- *    those events before it appends one, and its key is the goal's (goal/7/reached). Until the indexes are ready, and while the queue is full, it waits in the registry.
+ *    a pure function of the log and the registry, and a rollup that is built anew counts the same ones. No event behind after_seq is committed before the registry has the goal, and the
+ *    registry is loaded before the rollup: so the rollup, be it ahead or behind, never meets an event of a goal that it cannot see.
+ *  - Progress is the rollup's (rollup.h), which keeps beside it at which event the target was met, and tells by tci_goal_reached. That a goal was reached is an event of its own, once for
+ *    ever: the registry reads the list of those events before it appends one, the writer looks once more when it decides, and its key is the goal's (goal/7/reached). Until the indexes are
+ *    ready, and while the queue is full, it waits in the registry; after a kill the rollup tells it again.
  *  - Counting is on the indexer's thread: with no goal that takes anything it is one look at an atomic.
  */
 #ifndef TCI_ENGINE_GOALS_H
@@ -13,7 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "engine/rollup/rollup.h"
+#include "engine/engine.h"
 #include "tipcurrent/goal.h"
 #include "tipcurrent/sys/storage.h"
 
@@ -51,15 +53,21 @@ void tci_goals_of(tc_engine *engine, tc_text room, int64_t seq, tci_goal_fn fn, 
 int tci_goal_takes(const tci_goal *goal, const tc_record *tip, int64_t tip_seq, int64_t tip_created_at_us, int64_t event_seq);
 /* 1: this much meets the goal's target. Pure. */
 int tci_goal_is_met(const tci_goal *goal, int64_t amount, int64_t count);
-/* The target is met: says it once for ever (TC_KIND_GOAL_REACHED). May be said again, and again after a restart. Indexer's thread. amount: at most INT64_MAX. */
+/* The target is met, with this much: to be said once for ever (TC_KIND_GOAL_REACHED). May be told again, and again after a restart. Memory only; before and while the engine runs. */
 void tci_goal_reached(tc_engine *engine, int64_t id, int64_t amount, int64_t count);
-/* Indexer's thread: says what could not be said before. Costs one look when there is nothing. */
+/* Indexer's thread: says what is to be said. Costs one look when there is nothing. */
 void tci_goals_step(tc_engine *engine);
 
-/* ---- for lib/api ---- */
+/* ---- for the writer ---- */
 
-/* How far it is. TC_ENOTSUP where nobody counts. */
-int tci_goal_progress(tc_engine *engine, int64_t id, tci_int128 *amount, int64_t *count);
+/* 1: this GOAL_REACHED is in the log already. The commit before may have turned out to be stored only after we asked for it once more. */
+int tci_goals_is_said(tc_engine *engine, const tc_record *record);
+/* Before a commit: whether a change whose outcome was unknown is stored. Not TC_OK: nobody knows, and nothing may be appended, since a goal's place in the log is its end at the change. */
+int tci_goals_settle(tc_engine *engine);
+/* After the commit: these are in the log. */
+void tci_goals_follow(tc_engine *engine, tc_event *const *events, size_t n);
+
+/* ---- for lib/api ---- */
 
 int tci_goals_create(tc_engine *engine, const tci_goal *wanted, int64_t *id, int32_t *replayed);
 int tci_goals_close(tc_engine *engine, int64_t id);

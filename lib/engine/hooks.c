@@ -254,6 +254,7 @@ int tci_hooks_errand(tci_webhooks *w, int64_t id, int test, const int64_t *seqs,
   pthread_mutex_lock(&w->mutex);
   *w->last_errand = errand;
   w->last_errand = &errand->next;
+  w->asked++;
   pthread_mutex_unlock(&w->mutex);
   tci_webhooks_wake(w->engine);
   return TC_OK;

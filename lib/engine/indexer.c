@@ -23,8 +23,8 @@ typedef struct rows {
 } rows;
 
 void tci_indexer_wake(tc_engine *engine) {
-  /* Below the linger the indexer's own timer is soon enough, and the writer saves a futex a commit. */
-  if (atomic_load(&engine->log_seq) - atomic_load(&engine->index_seq) < LINGER_EVENTS) return;
+  /* Below the linger the indexer's own timer is soon enough, and the writer saves a futex a commit; but for the first event after a quiet time, which would wait for the idle slice. */
+  if (atomic_load(&engine->log_seq) - atomic_load(&engine->index_seq) < LINGER_EVENTS && !atomic_load(&engine->index_idle)) return;
   if (engine->pump.on) {
     tci_pump_ring(engine);
     return;
@@ -103,11 +103,18 @@ int64_t tci_indexer_pause_us(const tc_engine *engine) {
   return behind >= LINGER_EVENTS ? 0 : behind ? LINGER_US : r->idle_us;
 }
 
+static void nap(tc_engine *engine) {
+  int64_t pause_us = tci_indexer_pause_us(engine);
+  if (!engine->index_stop && !engine->index_rung && pause_us) (void)tci_cond_wait(&engine->index_work, &engine->index_mutex, pause_us);
+}
+
 /* Sleeps until there is enough to index, or a little has lingered, or it is time to clean up. 0: stop. */
 static int wait_for_work(tc_engine *engine) {
   pthread_mutex_lock(&engine->index_mutex);
-  int64_t pause_us = tci_indexer_pause_us(engine);
-  if (!engine->index_stop && !engine->index_rung && pause_us) (void)tci_cond_wait(&engine->index_work, &engine->index_mutex, pause_us);
+  atomic_store(&engine->index_idle, 1); /* before the look: what is committed behind it rings */
+  if (backlog(engine) <= 0) nap(engine);
+  atomic_store(&engine->index_idle, 0);
+  if (backlog(engine) > 0) nap(engine);
   int stop = engine->index_stop;
   engine->index_rung = 0;
   pthread_mutex_unlock(&engine->index_mutex);
@@ -126,8 +133,9 @@ static void clean_up(tc_engine *engine, int64_t *again_us) {
 int tci_indexer_slice(tc_engine *engine) {
   rows *r = engine->index_rows;
   if (!engine->ops->derive) {
+    int64_t before = tci_rollup_seq(engine);
     tci_rollup_step(engine, NULL, 0, &r->more);
-    return TC_OK;
+    return tci_rollup_seq(engine) > before || !backlog(engine) ? TC_OK : TC_ESTORAGE; /* it has logged what keeps it */
   }
   int rc = index_some(engine, r);
   r->failed = rc != TC_OK;
@@ -136,10 +144,10 @@ int tci_indexer_slice(tc_engine *engine) {
 
 int tci_indexer_step(tc_engine *engine, int last) {
   rows *r = engine->index_rows;
-  tci_goals_step(engine);
   r->failed = 0;
   if (backlog(engine) > 0) {
     if (tci_indexer_slice(engine) && last) return 0; /* a clean stop does not wait for a broken disk: the next open goes on from the cursor */
+    if (!last) tci_goals_step(engine);
     r->since_us += LINGER_US;
     if (r->since_us < IDLE_SLICE_US) return 1;
   } else if (last) {
@@ -147,6 +155,7 @@ int tci_indexer_step(tc_engine *engine, int last) {
   } else {
     tci_rollup_step(engine, NULL, 0, &r->more);
   }
+  if (!last) tci_goals_step(engine);
   /* A rebuild from far behind is left to the next open too. */
   if (last && !tci_engine_ready(engine)) return 0;
   clean_up(engine, &r->idle_us);

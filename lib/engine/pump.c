@@ -143,7 +143,8 @@ static void set_bell(tc_engine *engine) {
   if (tci_indexer_is_wanted(engine)) due_us = min_us(due_us, pump->indexed_us + tci_indexer_pause_us(engine));
   if (engine->webhooks && engine->webhooks->running && !atomic_load(&engine->webhooks->armed)) due_us = 0;
   if (tci_dispatcher_has_news(engine)) due_us = 0;
-  if (engine->batch->stage == TCI_BATCH_NONE && tci_queue_has_work(engine)) due_us = 0;
+  if (engine->batch->stage == TCI_BATCH_NONE && pump->write_us == INT64_MAX && tci_queue_has_work(engine))
+    due_us = 0; /* else the storage is asked again at write_us */
   if (due_us <= now) {
     tci_pump_ring(engine);
   } else if (due_us < pump->timer_us || pump->timer_us <= now) { /* one that rings too early costs less than to set it at each pass */

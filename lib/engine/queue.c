@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sys.h"
 #include "engine/engine.h"
 
 int tci_queue_init(tci_queue *queue) {
@@ -155,12 +156,17 @@ int tci_writer_call(tc_engine *engine, int (*run)(tc_engine *, void *), void *ar
   }
   pthread_mutex_unlock(&queue->mutex);
   if (queued && engine->pump.on) call_inline(engine, &job);
-  return job.rc ? tci_fail(job.rc, "%s", job.detail) : TC_OK;
+  if (job.rc) return tci_fail(job.rc, "%s", job.detail);
+  tci_fail_clear(); /* what was done here for others may have failed */
+  return TC_OK;
 }
 
 static void run_job(tc_engine *engine, tci_job *job) {
+  /* Without threads an injected clock may stand still while this runs: nobody else moves it. */
+  int64_t patience_us = engine->pump.in_turn ? 0 : engine->create_deadline_us, began_us = tci_sys_monotonic_us(NULL);
   do job->rc = job->run(engine, job->arg);
-  while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing) && !engine->pump.in_turn);
+  while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing) &&
+         (!engine->pump.on || tci_sys_monotonic_us(NULL) - began_us < patience_us));
   (void)snprintf(job->detail, sizeof job->detail, "%s", job->rc ? tci_fail_detail() : "");
 }
 

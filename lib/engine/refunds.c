@@ -13,6 +13,7 @@
 typedef struct total {
   int64_t tip_seq; /* 0: free */
   int64_t amount;
+  int64_t count;
 } total;
 
 struct tci_refunds {
@@ -49,6 +50,7 @@ static int add(tci_refunds *r, const tc_record *refund) {
   total *of = &r->totals[place(r, refund->ref)];
   r->used += !of->tip_seq;
   of->tip_seq = refund->ref;
+  of->count++;
   /* The writer keeps each sum within its tip; a damaged log must not wrap it around. */
   if (__builtin_add_overflow(of->amount, refund->amount, &of->amount)) of->amount = INT64_MAX;
   return TC_OK;
@@ -107,13 +109,20 @@ void tci_refunds_free(tci_refunds *refunds) {
   tci_free(refunds);
 }
 
-int tci_refunds_of(tc_engine *engine, int64_t tip_seq, int64_t *amount) {
+static int look(tc_engine *engine, int64_t tip_seq, total *out) {
   tci_refunds *r = engine->refunds;
   int rc = TC_OK;
   pthread_mutex_lock(&r->mutex);
   if (!r->loaded || r->incomplete) rc = load(engine, r);
-  if (!rc) *amount = r->cap ? r->totals[place(r, tip_seq)].amount : 0;
+  *out = !rc && r->cap ? r->totals[place(r, tip_seq)] : (total){0, 0, 0};
   pthread_mutex_unlock(&r->mutex);
+  return rc;
+}
+
+int tci_refunds_of(tc_engine *engine, int64_t tip_seq, int64_t *amount) {
+  total of;
+  int rc = look(engine, tip_seq, &of);
+  if (!rc) *amount = of.amount;
   return rc;
 }
 
@@ -173,7 +182,7 @@ static int set_amount(tci_pending *item, int64_t amount) {
   return TC_OK;
 }
 
-static void refuse(tc_engine *engine, tci_slot *slot, const tc_record *record, int64_t left) {
+static void refuse(tc_engine *engine, tci_slot *slot, const tc_record *record, int64_t left, int64_t count) {
   char note[NOTE_MAX], asked_text[TCI_MONEY_TEXT_MAX], left_text[TCI_MONEY_TEXT_MAX];
   slot->known = find_key(engine, record);
   if (slot->known) {
@@ -183,6 +192,12 @@ static void refuse(tc_engine *engine, tci_slot *slot, const tc_record *record, i
   if (left <= 0) {
     (void)snprintf(note, sizeof note, "tip %.*s: nothing is left to refund", (int)record->text[TC_COL_TARGET].len, record->text[TC_COL_TARGET].ptr);
     fail(slot, TC_ECONFLICT, note);
+    return;
+  }
+  if (count >= TCI_REFUNDS_OF_TIP_MAX) {
+    (void)snprintf(note, sizeof note, "tip %.*s: has %d refunds, and can have no more", (int)record->text[TC_COL_TARGET].len, record->text[TC_COL_TARGET].ptr,
+                   TCI_REFUNDS_OF_TIP_MAX);
+    fail(slot, TC_ELIMIT, note);
     return;
   }
   (void)tci_money_format(record->amount, asked_text);
@@ -195,7 +210,7 @@ void tci_refunds_decide(tc_engine *engine, tci_batch *batch, uint32_t index) {
   tci_slot *slot = &batch->slots[index];
   const tc_record *record = &slot->item->event->record;
   tc_event *tip = NULL;
-  int64_t refunded = 0;
+  total of = {0, 0, 0};
   for (uint32_t i = 0; i < index; i++) {
     const tci_slot *other = &batch->slots[i];
     const tc_record *before = &other->item->event->record;
@@ -204,14 +219,14 @@ void tci_refunds_decide(tc_engine *engine, tci_batch *batch, uint32_t index) {
     return;
   }
   int rc = tci_query_seq(engine, record->ref, &tip);
-  if (!rc) rc = tci_refunds_of(engine, record->ref, &refunded);
+  if (!rc) rc = look(engine, record->ref, &of);
   if (!rc && tip->record.kind != TC_KIND_TIP) rc = tci_fail(TC_ECORRUPT, "event %lld is not a tip", (long long)record->ref);
-  int64_t left = rc ? 0 : tip->record.amount - refunded;
+  int64_t left = rc ? 0 : tip->record.amount - of.amount;
   tc_event_unref(tip);
   if (rc) {
     fail(slot, rc, tci_fail_detail());
-  } else if (left <= 0 || record->amount > left) {
-    refuse(engine, slot, record, left);
+  } else if (left <= 0 || record->amount > left || of.count >= TCI_REFUNDS_OF_TIP_MAX) {
+    refuse(engine, slot, record, left, of.count);
   } else if (!record->amount && set_amount(slot->item, left)) {
     fail(slot, TC_ENOMEM, "out of memory for one event");
   }

@@ -14,6 +14,9 @@
 /* Beside an amount that was not named: the request asks for whatever is left, which is another request than the same number. In TC_COL_METADATA, which a refund does not show. */
 #define TCI_REFUND_REST "rest"
 
+/* Whether a key is known may take a walk over all of a tip's. */
+#define TCI_REFUNDS_OF_TIP_MAX 1000
+
 typedef struct tci_refunds tci_refunds;
 
 int tci_refunds_open(tc_engine *engine); /* sets engine->refunds; reads them if the indexes are ready */

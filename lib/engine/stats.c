@@ -175,7 +175,8 @@ static int count_uniques(tc_engine *engine, const tci_stats_request *request, tc
       forget(row);
     } else if (!is_known(request, row)) {
       cost += row->events;
-      if (cost > TCI_COUNT_MAX) rc = tci_fail(TC_ELIMIT, "startDate: more than %d events to count people among, ask for a shorter range", TCI_COUNT_MAX);
+      if (cost > TCI_PEOPLE_EVENTS_MAX)
+        rc = tci_fail(TC_ELIMIT, "startDate: more than %d events to count people among, ask for a shorter range", TCI_PEOPLE_EVENTS_MAX);
       else rc = tci_rollup_count_unique(engine, request->room, row->start_us, row->end_us, row->unique);
     }
   }

@@ -69,6 +69,7 @@ static tci_target *make(tci_webhooks *w, tci_hook *hook) {
   target->room_hash = tci_room_hash(w, hook->room);
   target->next_due_us = INT64_MAX;
   target->failing_since_us = hook->failing_since_us;
+  target->success_us = tci_engine_mono_us(w->engine); /* nothing is known against it */
   return target;
 }
 
@@ -97,19 +98,10 @@ static int is_over(tci_webhooks *w, tci_target *target) {
   return target->forgotten;
 }
 
-static int is_forgetting(const tci_webhooks *w, int64_t id) {
+/* Frees those whose end was seen before. */
+static void drop_over(tci_webhooks *w) {
+  size_t kept = 0;
   for (size_t i = 0; i < w->target_count; i++) {
-    if (w->targets[i]->hook->id == id && w->targets[i]->gone && !w->targets[i]->forgotten) return 1;
-  }
-  return 0;
-}
-
-int tci_targets_refresh(tci_webhooks *w) {
-  tci_hook **all = NULL;
-  size_t count = 0, kept = 0;
-  uint64_t version = w->seen_version;
-  if (!w->gone_count && version == atomic_load(&w->version)) return TC_OK;
-  for (size_t i = 0; i < w->target_count; i++) { /* those whose end was seen before */
     tci_target *target = w->targets[i];
     if (is_over(w, target)) {
       w->gone_count--;
@@ -120,46 +112,82 @@ int tci_targets_refresh(tci_webhooks *w) {
     }
   }
   w->target_count = kept;
-  if (version == atomic_load(&w->version)) return TC_OK;
-  int rc = tci_hooks_all(w, &all, &count, &version);
-  if (rc) return rc;
-  tci_target **larger = tci_realloc(w->targets, (w->target_count + count + 1) * sizeof(tci_target *));
-  if (!larger) rc = TC_ENOMEM;
-  else w->targets = larger;
-  for (size_t i = 0; i < w->target_count && !rc; i++) {
+}
+
+static size_t place_of(tci_hook *const *all, size_t count, int64_t id) {
+  size_t low = 0, high = count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (all[middle]->id < id) low = middle + 1;
+    else high = middle;
+  }
+  return low < count && all[low]->id == id ? low : count;
+}
+
+/* What is configured, by id, and which of it needs no new target: it has one, or has to wait until what was owed to the one before is forgotten. */
+typedef struct wanted {
+  tci_hook **all;
+  char *has, *waits;
+  size_t count;
+} wanted;
+
+static void follow(tci_webhooks *w, const wanted *now) {
+  for (size_t i = 0; i < w->target_count; i++) {
     tci_target *target = w->targets[i];
-    tci_hook *now = NULL;
-    for (size_t low = 0, high = count; low < high && !now;) { /* all is by id */
-      size_t middle = low + (high - low) / 2;
-      if (all[middle]->id == target->hook->id) now = all[middle];
-      else if (all[middle]->id < target->hook->id) low = middle + 1;
-      else high = middle;
-    }
-    if (target->gone) continue;
+    size_t at = place_of(now->all, now->count, target->hook->id);
+    tci_hook *hook = at < now->count ? now->all[at] : NULL;
     /* One that was disabled and enabled again meanwhile begins anew, too. */
-    if (!now || !now->enabled || now->after_seq != target->hook->after_seq) {
-      retire(w, target);
-    } else if (now != target->hook) {
-      tci_hook_unref(target->hook);
-      target->hook = tci_hook_ref(now);
-      target->room_hash = tci_room_hash(w, now->room);
+    if (!target->gone && (!hook || !hook->enabled || hook->after_seq != target->hook->after_seq)) retire(w, target);
+    if (target->gone) {
+      if (hook && !target->forgotten) now->waits[at] = 1;
+      continue;
     }
+    now->has[at] = 1;
+    if (hook == target->hook) continue;
+    tci_hook_unref(target->hook);
+    target->hook = tci_hook_ref(hook);
+    target->room_hash = tci_room_hash(w, hook->room);
   }
-  for (size_t i = 0; i < count && !rc; i++) {
-    if (!all[i]->enabled || tci_target_find(w, all[i]->id) || is_forgetting(w, all[i]->id)) continue;
-    tci_target *target = make(w, all[i]);
-    if (target) w->targets[w->target_count++] = target;
-    else rc = TC_ENOMEM;
-  }
+}
+
+/* There is room for all in targets. 1: some have to wait; TC_ENOMEM. */
+static int add_new(tci_webhooks *w, const wanted *now) {
   int waits = 0;
-  for (size_t i = 0; i < count && !rc; i++) {
-    waits |= all[i]->enabled && !tci_target_find(w, all[i]->id);
+  for (size_t i = 0; i < now->count; i++) {
+    if (!now->all[i]->enabled || now->has[i]) continue;
+    waits |= now->waits[i];
+    if (now->waits[i]) continue;
+    tci_target *target = make(w, now->all[i]);
+    if (!target) return TC_ENOMEM;
+    w->targets[w->target_count++] = target;
   }
-  if (!rc && !waits) w->seen_version = version;
-  if (w->target_count) qsort(w->targets, w->target_count, sizeof(tci_target *), by_room);
-  for (size_t i = 0; i < count; i++) tci_hook_unref(all[i]);
-  tci_free(all);
-  return rc;
+  return waits;
+}
+
+int tci_targets_refresh(tci_webhooks *w) {
+  wanted now = {NULL, NULL, NULL, 0};
+  uint64_t version = w->seen_version;
+  if (!w->gone_count && version == atomic_load(&w->version)) return TC_OK;
+  drop_over(w);
+  if (version == atomic_load(&w->version)) return TC_OK;
+  int rc = tci_hooks_all(w, &now.all, &now.count, &version);
+  if (rc) return rc;
+  now.has = tci_array(now.count + 1, 2);
+  now.waits = now.has ? now.has + now.count : NULL;
+  tci_target **larger = now.has ? tci_realloc(w->targets, (w->target_count + now.count + 1) * sizeof(tci_target *)) : NULL;
+  if (larger) {
+    w->targets = larger;
+    follow(w, &now);
+    rc = add_new(w, &now);
+    if (!rc) w->seen_version = version;
+    if (w->target_count) qsort(w->targets, w->target_count, sizeof(tci_target *), by_room);
+  } else {
+    rc = TC_ENOMEM;
+  }
+  tci_free(now.has);
+  for (size_t i = 0; i < now.count; i++) tci_hook_unref(now.all[i]);
+  tci_free(now.all);
+  return rc < 0 ? tci_fail(rc, "out of memory for webhooks") : TC_OK;
 }
 
 void tci_targets_free(tci_webhooks *w) {

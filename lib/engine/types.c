@@ -125,7 +125,7 @@ void tci_types_free(tci_types *types) {
 
 /* What would read like an event of ours ("tip.created" is one), or has a meaning of its own for an EventSource. */
 static int is_taken(const char *name) {
-  static const char *const ours[] = {"tip", "reaction", "refund", "goal", "webhook", "ready", "cut", "open", "error", "message"};
+  static const char *const ours[] = {"tip", "reaction", "refund", "goal", "webhook", "ready", "cut", "open", "error", "message", "leaderboard"};
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
     if (!strcmp(name, ours[i])) return 1;
   }

@@ -6,7 +6,9 @@
  *    what is under way for it; it has its own bounds, so none waits for another.
  *  - LEDGER (ledger.c): what is to be written to the work store, in batches: the cursor, what is owed, what is settled, the log of attempts. The cursor never passes a parcel that is neither
  *    delivered nor owed; a parcel that takes long becomes owed, so that a hanging receiver does not hold the cursor (and with it the repetitions after a kill).
- *  - What does not fit into memory is owed at once, and comes back when its target has room. Ordered webhooks always go through what is owed, which knows their lanes.
+ *  - What does not fit into memory is owed at once, and comes back when its target has room; only a webhook that is alone and gets on is waited for.
+ *    Ordered webhooks always go through what is owed, which knows their lanes.
+ *  - What an answer means for the webhook's configuration (it failed for too long, it is gone) is written after the transport's poll, never from within it (tci_targets_note).
  *  - After a kill everything behind the cursor is delivered again, with the same webhook-id. At tc_close what is under way is owed.
  */
 #ifndef TCI_ENGINE_WEBHOOKS_H
@@ -54,10 +56,12 @@ struct tci_target {
   tci_parcel *sending;
   uint32_t waiting, in_flight;
   int64_t next_due_us; /* when to look for what is owed; INT64_MAX: nothing is */
-  int64_t success_us;  /* the last one, monotonic */
+  int64_t success_us;  /* the last one, or its beginning; monotonic */
   int64_t failing_since_us;
-  int gone;      /* deleted or disabled: nothing new, and what is owed is forgotten */
-  int forgotten; /* what it was owed is gone too */
+  int gone;                /* deleted or disabled: nothing new, and what is owed is forgotten */
+  int forgotten;           /* what it was owed is gone too */
+  int to_note;             /* its answers came to something that its configuration has to say, */
+  const char *disable_why; /* static: that it is disabled, and why; NULL: only since when it fails */
   tci_target *next_active;
   int active; /* in the list of those that the turn looks at */
 };
@@ -95,6 +99,7 @@ typedef struct tci_webhooks {
   size_t hook_count, hook_cap;
   _Atomic uint64_t version; /* written under mutex */
   tci_errand *errands, **last_errand;
+  _Atomic uint64_t asked; /* how many errands there were; written under mutex */
 
   tc_transport transport;
   int own_transport; /* curl's */
@@ -112,7 +117,9 @@ typedef struct tci_webhooks {
   tci_parcel *landed; /* the transport has done with them */
   size_t parcels, in_flight;
   size_t refused;       /* of in_flight: those with why */
-  int stuck;            /* the last pull met a log that cannot be read, or the end of memory */
+  int to_note;          /* of some target */
+  int transport_error;  /* what its last poll said */
+  int stuck;            /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
   int running;          /* between begin and end */
   int64_t horizon_seq;  /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
   int64_t pulled_seq;   /* every event up to it has become parcels or owed rows */
@@ -160,6 +167,8 @@ void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel);
 int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel); /* TC_OK: under way */
 /* For those that were refused when they were to be sent: what the transport does for the others. */
 void tci_parcels_refuse(tci_webhooks *w);
+void tci_targets_note(
+  tci_webhooks *w); /* writes what the last answers came to. Outside the transport: it waits for the writer, which without threads may call the host */
 /* What a parcel still owes, due at due_us. */
 int tci_parcel_owe(tci_webhooks *w, tci_parcel *parcel, int32_t attempt, int64_t due_us);
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "engine/batch.h"
+#include "engine/goals.h"
 #include "engine/refunds.h"
 
 /* A live event's created_at never goes back: small backward steps of the wall clock (NTP) are held; a large one is followed, or a clock that once stood in the
@@ -107,6 +108,7 @@ static void publish(tc_engine *engine, tci_batch *batch) {
   atomic_store(&engine->log_seq, batch->events[n - 1]->record.seq);
   atomic_fetch_add(&engine->commits, 1);
   tci_refunds_follow(engine, batch->events, n);
+  tci_goals_follow(engine, batch->events, n);
   if (!engine->ops->derive) {
     atomic_store(&engine->index_seq, batch->events[n - 1]->record.seq);
     tci_tail_indexed(engine->tail, batch->events[n - 1]->record.seq);
@@ -115,8 +117,23 @@ static void publish(tc_engine *engine, tci_batch *batch) {
   tci_indexer_wake(engine);
 }
 
+/* A goal's change whose outcome is open is settled as an append is: before anything else. */
+static int is_settled(tc_engine *engine) {
+  int rc = tci_goals_settle(engine);
+  if (!rc || atomic_load(&engine->closing)) return 1;
+  if (atomic_exchange(&engine->commit_error, rc) != rc)
+    tci_engine_log(engine, TC_LOG_ERROR, "goals cannot be read: %s: %s", tc_strerror(rc), tci_fail_detail());
+  answer_expired(engine, TC_EBUSY, "the storage does not answer, nothing was stored");
+  if (!engine->pump.on) pause_ms(engine, 50);
+  return 0;
+}
+
 int tci_writer_step(tc_engine *engine) {
   tci_batch *batch = engine->batch;
+  if (batch->stage == TCI_BATCH_NONE && !is_settled(engine)) {
+    (void)tci_queue_run_jobs(engine, 0); /* they append nothing, and their callers have no other deadline */
+    return TCI_WRITER_BLOCKED;
+  }
   if (batch->stage == TCI_BATCH_NONE) {
     batch->n = tci_queue_take(engine, batch->items);
     batch->recent = batch->n > batch->recent / 2 ? batch->n : batch->recent / 2;

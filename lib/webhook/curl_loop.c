@@ -17,7 +17,8 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *userdata,
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, socket, &event); /* ENOENT: it never came in */
     return 0;
   }
-  if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, socket, &event) && errno == ENOENT) (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, socket, &event);
+  /* Mostly it is new: curl takes a kept connection out between two requests. */
+  if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, socket, &event) && errno == EEXIST) (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, socket, &event);
   return 0; /* a failure too: see the notes */
 }
 

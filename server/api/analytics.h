@@ -20,5 +20,7 @@ int tcd_stats_put_recipients(tci_buf *buf, const tc_stats *stats, const tcd_stat
 int tcd_stats_csv_periods(tci_buf *buf, const tc_stats *stats, const tcd_stats_frame *frame);
 int tcd_stats_csv_emojis(tci_buf *buf, const tc_stats *stats, const tcd_stats_frame *frame);
 int tcd_stats_csv_recipients(tci_buf *buf, const tc_stats *stats, const tcd_stats_frame *frame);
+/* One text of theirs, quoted where it must be. */
+void tcd_csv_put_text(tci_buf *buf, const char *text);
 
 #endif

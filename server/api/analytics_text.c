@@ -119,7 +119,7 @@ int tcd_stats_put_recipients(tci_buf *buf, const tc_stats *stats, const tcd_stat
   return end(buf, stats, frame);
 }
 
-static void put_field(tci_buf *buf, const char *text) {
+void tcd_csv_put_text(tci_buf *buf, const char *text) {
   int formula = *text && strchr("=+-@\t\r", *text) != NULL;
   if (!formula && !strpbrk(text, ",\"\r\n")) {
     (void)tci_buf_puts(buf, text);
@@ -155,7 +155,7 @@ int tcd_stats_csv_emojis(tci_buf *buf, const tc_stats *stats, const tcd_stats_fr
   (void)tci_buf_puts(buf, "emoji,totalReactions\r\n");
   for (size_t i = 0; i < shown(stats, frame) && !buf->err; i++) {
     tc_stats_row row = row_at(stats, i);
-    put_field(buf, row.name);
+    tcd_csv_put_text(buf, row.name);
     (void)tci_buf_printf(buf, ",%" PRId64 "\r\n", row.reactions);
   }
   return buf->err;
@@ -165,7 +165,7 @@ int tcd_stats_csv_recipients(tci_buf *buf, const tc_stats *stats, const tcd_stat
   (void)tci_buf_puts(buf, "recipientId,totalTips,totalAmount,averageTipAmount\r\n");
   for (size_t i = 0; i < shown(stats, frame) && !buf->err; i++) {
     tc_stats_row row = row_at(stats, i);
-    put_field(buf, row.name);
+    tcd_csv_put_text(buf, row.name);
     (void)tci_buf_printf(buf, ",%" PRId64 ",%s,%s\r\n", row.tips, row.total_amount, row.average_amount);
   }
   return buf->err;

@@ -6,6 +6,8 @@
 #include "guards.h"
 #include "handlers.h"
 #include "media.h"
+#include "server/live/boards.h"
+#include "server/live/goals.h"
 
 #define STATS_MEDIA TCD_MEDIA_JSON ", " TCD_MEDIA_CSV
 
@@ -39,6 +41,10 @@ static const tcd_route routes[] = {
   {TCD_GET, "/api/analytics/stats", tcd_handle_stats, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
   {TCD_GET, "/api/analytics/emojis", tcd_handle_stats_emojis, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
   {TCD_GET, "/api/analytics/recipients", tcd_handle_stats_recipients, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/leaderboards", tcd_handle_board, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/leaderboards/users/{}", tcd_handle_board_user, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
+  {TCD_GET, "/api/leaderboards/rooms/{}", tcd_handle_board, TCD_WORKER, TCD_BODY_NONE, STATS_MEDIA, 0},
+  {TCD_GET, "/api/leaderboards/rooms/{}/users/{}", tcd_handle_board_room_user, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
   {TCD_POST, "/api/events", tcd_handle_activity_create, TCD_INLINE, TCD_BODY_JSON, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/api/events/{}", tcd_handle_activity_list, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/api/events/{}/{}", tcd_handle_activity_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
@@ -99,6 +105,8 @@ int tcd_app_open_live(tcd_app *app, const tc_log *log, char *error, size_t error
   hub.max_lag_ms = (uint32_t)config->live_max_lag_ms;
   hub.max_replay = config->live_max_replay;
   int rc = tcd_hub_open(&app->hub, &hub);
+  if (!rc) rc = tcd_boards_watch(app->hub);
+  if (!rc) rc = tcd_goals_watch(app->hub);
   if (rc) goto fail;
   tcd_stomp_init(&app->stomp, app->hub);
   tcd_sockjs_options mount = {

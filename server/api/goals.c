@@ -1,10 +1,6 @@
 /* goals.c - /api/rooms/{roomId}/goals and /api/goals/{id}. */
-#include <inttypes.h>
-#include <string.h>
-
+#include "server/live/goals.h"
 #include "answer.h"
-#include "base/json.h"
-#include "base/timefmt.h"
 #include "handlers.h"
 #include "key.h"
 #include "media.h"
@@ -34,58 +30,10 @@ static int read_room(const tcd_match *match, char room[ROOM_MAX_BYTES + 1], tcd_
   return 0;
 }
 
-static void put_text(tci_buf *out, const char *name, const char *text) {
-  (void)tci_buf_printf(out, ",\"%s\":", name);
-  if (text) (void)tci_json_put_string(out, (tc_text){text, strlen(text)});
-  else (void)tci_buf_puts(out, "null");
-}
-
-static void put_money(tci_buf *out, const char *name, int there, int64_t hundredths) {
-  const char *sign = hundredths < 0 ? "-" : "";
-  uint64_t size = hundredths < 0 ? 0 - (uint64_t)hundredths : (uint64_t)hundredths;
-  if (there) (void)tci_buf_printf(out, ",\"%s\":%s%" PRIu64 ".%02d", name, sign, size / 100, (int)(size % 100));
-  else (void)tci_buf_printf(out, ",\"%s\":null", name);
-}
-
-static void put_count(tci_buf *out, const char *name, int there, int64_t count) {
-  if (there) (void)tci_buf_printf(out, ",\"%s\":%" PRId64, name, count);
-  else (void)tci_buf_printf(out, ",\"%s\":null", name);
-}
-
-static void put_time(tci_buf *out, const char *name, int64_t us) {
-  char text[TCI_RFC3339_MS_LEN];
-  tci_time_format_ms(us, text);
-  if (us) (void)tci_buf_printf(out, ",\"%s\":\"%.*s\"", name, TCI_RFC3339_MS_LEN, text);
-  else (void)tci_buf_printf(out, ",\"%s\":null", name);
-}
-
-static const char *status_text(int32_t status) {
-  switch (status) {
-  case TC_GOAL_REACHED: return "reached";
-  case TC_GOAL_EXPIRED: return "expired";
-  case TC_GOAL_CLOSED: return "closed";
-  default: return "open";
-  }
-}
-
 static void put_goal(const tc_goal *goal, void *userdata) {
   tci_buf *out = userdata;
   if (out->len && out->data[out->len - 1] == '}') (void)tci_buf_puts(out, ",");
-  (void)tci_buf_printf(out, "{\"id\":%" PRId64, goal->id);
-  put_text(out, "roomId", goal->room_id);
-  put_text(out, "title", goal->title);
-  put_money(out, "targetAmount", goal->target_amount != 0, goal->target_amount);
-  put_count(out, "targetCount", goal->target_count != 0, goal->target_count);
-  if (goal->currency) put_text(out, "currency", goal->currency);
-  put_text(out, "recipientId", goal->recipient_id);
-  put_time(out, "deadline", goal->deadline_us);
-  put_text(out, "status", status_text(goal->status));
-  put_money(out, "progressAmount", goal->has_progress && goal->target_amount, goal->progress_amount);
-  put_count(out, "progressCount", goal->has_progress, goal->progress_count);
-  put_time(out, "reachedAt", goal->reached_at_us);
-  put_time(out, "closedAt", goal->closed_at_us);
-  put_time(out, "createdAt", goal->created_at_us);
-  (void)tci_buf_puts(out, "}");
+  tcd_goal_put(out, goal);
 }
 
 static void answer(tcd_reply *reply, int rc, int status) {

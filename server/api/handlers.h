@@ -27,6 +27,9 @@ void tcd_handle_stats(tcd_app *app, const tcd_match *match, const tcd_request *r
                       tcd_reply *reply); /* GET /api/analytics/stats, .../rooms/{roomId}/stats */
 void tcd_handle_stats_emojis(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);     /* .../emojis */
 void tcd_handle_stats_recipients(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply); /* .../recipients */
+void tcd_handle_board(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);      /* GET /api/leaderboards, .../rooms/{roomId} */
+void tcd_handle_board_user(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply); /* GET /api/leaderboards/users/{userId} */
+void tcd_handle_board_room_user(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply); /* .../rooms/{roomId}/users/{userId} */
 void tcd_handle_webhook_create(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);
 void tcd_handle_webhook_list(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);
 void tcd_handle_webhook_get(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);

@@ -81,9 +81,10 @@ void tcd_handle_webhook_update(tcd_app *app, const tcd_match *match, const tcd_r
     change.flags = body.ordered > 0 ? TC_WEBHOOK_ORDERED : 0;
     if (body.overlap_s > UINT32_MAX) body.overlap_s = UINT32_MAX; /* the library names the limit */
     change.overlap_s = body.overlap_s > 0 ? (uint32_t)body.overlap_s : 0;
-    int blank = body.room_id && !*body.room_id;
-    if (blank) {
+    if (body.room_id && !*body.room_id) {
       tcd_answer_error(reply, 400, "roomId: must not be blank");
+    } else if (!body.overlap_s) { /* which the library takes as a day: not what one who asks for none has in mind */
+      tcd_answer_error(reply, 400, "overlapSeconds: must be 1 or more");
     } else {
       int rc = tc_webhook_update(app->engine, id, &change, &made);
       answer_change(reply, rc, 200, made);

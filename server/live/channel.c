@@ -215,7 +215,7 @@ void tcd_cursor_sent(tcd_hub *hub, tcd_cursor *cursor, size_t len) {
 
 int64_t tcd_cursor_resume(const tcd_hub *hub, const tcd_cursor *cursor) {
   const tcd_mark *mark = cursor->channel ? tcd_channel_mark(cursor->channel, cursor->at) : NULL;
-  int64_t seq = !mark ? hub->seq : cursor->sink->begun == cursor ? mark->seq : mark->seq - 1; /* a frame that has begun will be ended */
+  int64_t seq = !mark ? hub->seq : cursor->sink->begun == cursor || mark->notice ? mark->seq : mark->seq - 1; /* a frame that has begun will be ended */
   return seq > cursor->skip_seq ? seq : cursor->skip_seq;
 }
 
@@ -263,14 +263,16 @@ static int room_for_mark(tcd_stream *stream) {
   return TC_OK;
 }
 
-static int encode(tcd_hub *hub, tcd_channel *channel, const tc_event *event) {
+/* One of the two is NULL. */
+static int encode(tcd_hub *hub, tcd_channel *channel, const tc_event *event, const tcd_notice *notice) {
   const tcd_shape *shape = &channel->voice->shape;
   if (!channel->stream && take_stream(hub, channel)) return TC_ENOMEM;
   tcd_stream *stream = channel->stream;
   size_t before = stream->bytes.len;
   if (room_for_mark(stream)) return TC_ENOMEM;
   tci_buf_clear(&hub->message);
-  shape->write(shape, event, &hub->message);
+  if (event) shape->write(shape, event, &hub->message);
+  else shape->say(shape, notice, &hub->message);
   if (!hub->message.err && hub->message.len) shape->framing->put((tc_text){hub->message.data, hub->message.len}, &stream->bytes);
   if (hub->message.err || stream->bytes.err) {
     stream->bytes.len = before; /* half a frame would garble all that follows */
@@ -281,18 +283,18 @@ static int encode(tcd_hub *hub, tcd_channel *channel, const tc_event *event) {
   if (!added) return TC_OK;
   channel->end += added;
   tcd_count(&hub->stat_channel_bytes, (int64_t)added);
-  stream->marks[stream->first + stream->count++] = (tcd_mark){tc_event_seq(event), hub->front->now_us, channel->end};
+  stream->marks[stream->first + stream->count++] = (tcd_mark){event ? tc_event_seq(event) : hub->seq, hub->front->now_us, channel->end, !event};
   return TC_OK;
 }
 
-void tcd_channel_append(tcd_hub *hub, tcd_channel *channel, const tc_event *event) {
+static void append(tcd_hub *hub, tcd_channel *channel, const tc_event *event, const tcd_notice *notice) {
   if (!channel->dirty) {
     channel->dirty = 1;
     channel->next_dirty = hub->dirty;
     hub->dirty = channel;
   }
   uint64_t before = channel->end;
-  if (encode(hub, channel, event)) {
+  if (encode(hub, channel, event, notice)) {
     for (size_t i = channel->count; i-- > 0;) tcd_cursor_cut(hub, channel->members[i], TCD_CUT_MEMORY, tcd_cursor_resume(hub, channel->members[i]));
     return;
   }
@@ -302,4 +304,10 @@ void tcd_channel_append(tcd_hub *hub, tcd_channel *channel, const tc_event *even
   }
   channel->behind = channel->count;
   if (channel->stream->bytes.len > hub->max_lag_bytes + hub->max_lag_bytes / 4 + (64u << 10)) trim(hub, channel);
+}
+
+void tcd_channel_append(tcd_hub *hub, tcd_channel *channel, const tc_event *event) { append(hub, channel, event, NULL); }
+
+void tcd_channel_say(tcd_hub *hub, tcd_channel *channel, const tcd_notice *notice) {
+  if (channel->voice->shape.say) append(hub, channel, NULL, notice);
 }

@@ -83,6 +83,7 @@ void tcd_hub_close(tcd_hub *hub) {
   if (!hub) return;
   tcd_front_set_turn(hub->front, NULL, NULL);
   tcd_replays_close(hub);
+  tcd_watches_close(hub);
   tc_sub_close(hub->sub); /* and its bell, which leaves the front's epoll set by that */
   while (hub->cuts) {
     tcd_cursor *cursor = hub->cuts;
@@ -124,7 +125,7 @@ static void detach(tcd_cursor *cursor) {
 static int begin(tcd_hub *hub, tcd_cursor *cursor, const tcd_join *join, tcd_voice *voice, int *recovered) {
   tc_status status = TC_STATUS_INIT;
   *recovered = 1;
-  if (join->resume) {
+  if (join->resume && join->topic.what != TCD_TOPIC_BOARDS) {
     int rc = tc_engine_status(hub->engine, &status);
     if (rc) return rc;
     *recovered = join->after_seq <= status.log_seq;
@@ -137,7 +138,7 @@ static int begin(tcd_hub *hub, tcd_cursor *cursor, const tcd_join *join, tcd_voi
 }
 
 int tcd_hub_join(tcd_hub *hub, tcd_sink *sink, const tcd_join *join, tcd_cursor **out, int *recovered) {
-  int complete = 0, rc = TC_ENOMEM;
+  int complete = 0, rc = TC_ENOMEM, followed = tcd_hub_follows(hub, join->topic.what, join->topic.room);
   if (!hub->engine) return TC_ENOTSUP;
   if (hub->cursor_count >= TCD_CURSORS_MAX) return TC_ELIMIT;
   tcd_voice *voice = tcd_voice_new(&join->shape);
@@ -151,6 +152,8 @@ int tcd_hub_join(tcd_hub *hub, tcd_sink *sink, const tcd_join *join, tcd_cursor 
   hub->cursor_count++;
   tcd_count(&hub->stat_cursors, 1);
   tcd_voice_unref(voice);
+  cursor->met = followed;
+  tcd_watches_joined(hub, &join->topic, followed);
   *out = cursor;
   if (recovered) *recovered = complete;
   return TC_OK;
@@ -209,6 +212,7 @@ void tcd_hub_stats_get(tcd_hub *hub, tcd_hub_stats *out) {
                          .topics = LOOK(rooms),
                          .replays = LOOK(replays),
                          .events = LOOK(events),
+                         .notices = LOOK(notices),
                          .delivered_bytes = LOOK(bytes),
                          .cut_slow = LOOK(slow),
                          .cut_far = LOOK(far),

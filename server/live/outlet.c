@@ -150,6 +150,8 @@ void tcd_outlet_append(tcd_sink *sink, tc_text frames) {
   outlet->own.max -= frames.len;
 }
 
+void tcd_outlet_tell(tcd_sink *sink, tc_text frames) { tcd_outlet_put(of_sink(sink), frames.ptr, frames.len); }
+
 /* The rest of the frame that has begun, if there is one. */
 static int begun_part(tcd_sink *sink, struct iovec *part) {
   tcd_cursor *cursor = sink->begun;

@@ -17,6 +17,7 @@
 
 typedef struct tcd_room tcd_room;
 typedef struct tcd_channel tcd_channel;
+typedef struct tcd_watches tcd_watches;
 typedef struct tcd_replay tcd_replay;
 
 /* A shape that channels and replays share. */
@@ -27,8 +28,9 @@ typedef struct tcd_voice {
 
 /* One frame in a stream. */
 typedef struct tcd_mark {
-  int64_t seq, put_us;
-  uint64_t end; /* position behind it, counted from the channel's beginning */
+  int64_t seq, put_us; /* seq of a notice: the last that was passed on before it */
+  uint64_t end;        /* position behind it, counted from the channel's beginning */
+  int notice;
 } tcd_mark;
 
 /* The frames that somebody has not got yet. A channel has one only while that is so; then it goes to the hub's spares. */
@@ -73,6 +75,7 @@ struct tcd_cursor {
   int64_t resume_seq; /* of a cut one */
   int cut;            /* TCD_CUT_X: its sink is still to be told; TCD_CUT_LEFT: it has left meanwhile */
   void *owner;
+  int met; /* 1: somebody followed its topic already when it joined */
 };
 enum { TCD_CUT_LEFT = -1 };
 
@@ -100,7 +103,9 @@ struct tcd_hub {
   size_t spare_count;
   tci_buf message; /* one, unframed */
   size_t cursor_count;
-  atomic_uint_fast64_t stat_cursors, stat_channels, stat_rooms, stat_replays, stat_events, stat_bytes, stat_slow, stat_far, stat_channel_bytes;
+  uint64_t notices;     /* said so far */
+  tcd_watches *watches; /* watch.c's; NULL: nothing is watched */
+  atomic_uint_fast64_t stat_cursors, stat_channels, stat_rooms, stat_replays, stat_events, stat_notices, stat_bytes, stat_slow, stat_far, stat_channel_bytes;
 
   /* Replays: the list is the front's; the queue is under mutex. */
   tcd_replay *replays;
@@ -117,6 +122,7 @@ tcd_channel *tcd_channel_get(tcd_hub *hub, const tcd_topic *topic, tcd_voice *vo
 int tcd_channel_enter(tcd_hub *hub, tcd_channel *channel, tcd_cursor *cursor);        /* at the end; TC_OK or TC_ENOMEM (then an empty channel is gone) */
 void tcd_channel_leave(tcd_hub *hub, tcd_cursor *cursor);                             /* frees an empty channel */
 void tcd_channel_append(tcd_hub *hub, tcd_channel *channel, const tc_event *event);
+void tcd_channel_say(tcd_hub *hub, tcd_channel *channel, const tcd_notice *notice);
 void tcd_channel_clean(tcd_hub *hub, tcd_channel *channel); /* not dirty any more; frees an empty one */
 void tcd_cursor_sent(tcd_hub *hub, tcd_cursor *cursor, size_t len);
 /* The frame after position: its mark; NULL at the end. */
@@ -145,7 +151,16 @@ void tcd_outlet_flush(tcd_sink *sink);
 void tcd_outlet_unfinished(tcd_sink *sink, const tcd_cursor *cursor); /* before a cursor leaves its channel: a frame that has begun is copied, to be ended */
 void tcd_outlet_copy_all(tcd_sink *sink);
 void tcd_outlet_append(tcd_sink *sink, tc_text frames);
+void tcd_outlet_tell(tcd_sink *sink, tc_text frames); /* bounded as all that a client provokes */
 void tcd_outlets_end(tcd_hub *hub);
+
+/* notice.c. Tells this cursor alone; 0: too much waits for it already. */
+int tcd_cursor_tell(tcd_cursor *cursor, tcd_notice *notice);
+
+/* watch.c */
+void tcd_watches_see(tcd_hub *hub, const tc_event *event); /* it was passed on */
+void tcd_watches_joined(tcd_hub *hub, const tcd_topic *topic, int was_followed);
+void tcd_watches_close(tcd_hub *hub);
 
 /* replay.c */
 int tcd_replay_start(tcd_hub *hub, tcd_cursor *cursor, const tcd_topic *topic, tcd_voice *voice, int64_t after_seq);

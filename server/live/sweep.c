@@ -38,14 +38,15 @@ void tcd_hub_drop_sink(tcd_sink *sink) {
 static int has_frames(tcd_hub *hub, tcd_cursor *cursor) {
   const tcd_channel *channel = cursor->channel;
   if (!channel || cursor->replay) return 0;
-  while (cursor->skip_seq && cursor->at < channel->end) {
-    const tcd_mark *mark = tcd_channel_mark(channel, cursor->at);
-    if (mark->seq > cursor->skip_seq) {
-      cursor->skip_seq = 0;
-      break;
-    }
-    tcd_cursor_sent(hub, cursor, (size_t)(mark->end - cursor->at));
+  uint64_t skip = cursor->at;
+  for (uint64_t at = skip; cursor->skip_seq && at < channel->end;) {
+    const tcd_mark *mark = tcd_channel_mark(channel, at);
+    at = mark->end;
+    if (mark->notice) continue; /* nobody has had it; one that stands before such events goes with them, as they are old, so is it */
+    if (mark->seq > cursor->skip_seq) cursor->skip_seq = 0;
+    else skip = at;
   }
+  tcd_cursor_sent(hub, cursor, (size_t)(skip - cursor->at));
   cursor->ahead = cursor->at;
   return cursor->at < channel->end;
 }
@@ -57,7 +58,7 @@ static tcd_cursor *next_cursor(tcd_cursor *first, const tcd_mark **mark) {
   for (tcd_cursor *cursor = first; cursor; cursor = cursor->next) {
     if (!cursor->channel || cursor->replay) continue;
     const tcd_mark *its = tcd_channel_mark(cursor->channel, cursor->ahead);
-    if (!its || (*mark && its->seq >= (*mark)->seq)) continue;
+    if (!its || (*mark && (its->seq > (*mark)->seq || (its->seq == (*mark)->seq && its->notice >= (*mark)->notice)))) continue;
     found = cursor;
     *mark = its;
   }
@@ -127,6 +128,7 @@ void tcd_hub_pull(tcd_hub *hub, size_t events) {
     hub->seq = tc_event_seq(event);
     pass_on(hub, tcd_topic_of(event), event);
     pass_on(hub, TCD_TOPIC_ALL, event);
+    tcd_watches_see(hub, event);
     tcd_count(&hub->stat_events, 1);
     tc_event_unref(event);
   }

@@ -18,6 +18,11 @@ int tcd_topic_parse(tc_text destination, tcd_topic *out) {
     *out = (tcd_topic){.all = 1, .what = TCD_TOPIC_ALL};
     return 0;
   }
+  if (same(destination, "/topic/leaderboards")) {
+    *out = (tcd_topic){.all = 1, .what = TCD_TOPIC_BOARDS};
+    return 0;
+  }
+  if (!parse_under(destination, "/topic/leaderboards/", TCD_TOPIC_BOARDS, out)) return out->all ? -1 : 0;
   if (!parse_under(destination, "/topic/rooms/", TCD_TOPIC_ROOMS, out)) return 0;
   return parse_under(destination, "/topic/events/", TCD_TOPIC_EVENTS, out);
 }
@@ -28,5 +33,6 @@ uint64_t tcd_topic_kinds(int what) {
   static const uint64_t rooms = 1u << TC_KIND_TIP | 1u << TC_KIND_REACTION;
   static const uint64_t events = 1u << TC_KIND_REFUND | 1u << TC_KIND_GOAL_REACHED | 1u << TC_KIND_FOLLOW | 1u << TC_KIND_SUBSCRIBE | 1u << TC_KIND_RAID |
                                  1u << TC_KIND_CUSTOM; /* what the engine says of webhooks is for webhooks */
+  if (what == TCD_TOPIC_BOARDS) return 0;
   return (what != TCD_TOPIC_EVENTS ? rooms : 0) | (what != TCD_TOPIC_ROOMS ? events : 0);
 }

@@ -45,6 +45,13 @@ void tcd_sse_write(const tcd_shape *shape, const tc_event *event, tci_buf *out) 
   (void)tci_buf_append(out, json, len);
 }
 
+/* Without an id: a browser that comes back goes on behind the last event. */
+static void say(const tcd_shape *shape, const tcd_notice *notice, tci_buf *out) {
+  if (!is_among(notice->type.ptr, shape->text)) return;
+  (void)tci_buf_printf(out, "event: %s\ndata: ", notice->type.ptr);
+  (void)tci_buf_append(out, notice->json.ptr, notice->json.len);
+}
+
 static void put_event(tc_text message, tci_buf *out) {
   (void)tci_buf_append(out, message.ptr, message.len);
   (void)tci_buf_puts(out, "\n\n");
@@ -100,7 +107,10 @@ static void put_ready(stream *s, int recovered, int64_t seq) {
 
 static void begin(stream *s, const tcd_topic *topic, tc_text types, int resume, int64_t after_seq) {
   uint32_t flags = types.ptr ? TCD_SSE_NAMED : 0;
-  tcd_join join = {.topic = *topic, .shape = {&framing, tcd_sse_write, types.ptr ? types : (tc_text){"", 0}, flags}, .resume = resume, .after_seq = after_seq};
+  tcd_join join = {.topic = *topic,
+                   .shape = {&framing, tcd_sse_write, types.ptr ? types : (tc_text){"", 0}, flags, types.ptr ? say : NULL},
+                   .resume = resume,
+                   .after_seq = after_seq};
   tcd_front *front = front_of(s);
   tcd_hub *hub = s->outlet.sink.hub;
   tcd_cursor *cursor;
@@ -110,6 +120,7 @@ static void begin(stream *s, const tcd_topic *topic, tc_text types, int resume, 
     return;
   }
   put_ready(s, recovered, resume && recovered ? after_seq : tcd_hub_seq(hub));
+  tcd_cursor_greet(cursor);
   tcd_timer_start(&front->wheel, &s->beat, front->now_us + TCD_SSE_BEAT_MS * 1000LL);
 }
 

@@ -45,3 +45,16 @@ void tcd_stomp_write_message(const tcd_shape *shape, const tc_event *event, tci_
   (void)tci_buf_printf(out, "\nseq:%lld\ncontent-length:%zu\n\n", seq, len);
   (void)tci_buf_append(out, json, len + 1); /* its NUL is the frame's */
 }
+
+void tcd_stomp_write_notice(const tcd_shape *shape, const tcd_notice *notice, tci_buf *out) {
+  (void)tci_buf_puts(out, notice->what == TCD_TOPIC_BOARDS ? "MESSAGE\ndestination:/topic/leaderboards" : "MESSAGE\ndestination:/topic/events");
+  if (notice->room.len) (void)tci_buf_puts(out, "/");
+  tcd_stomp_put_escaped(out, notice->room, (int)shape->flags);
+  (void)tci_buf_puts(out, "\ncontent-type:application/json\nsubscription:");
+  (void)tci_buf_append(out, shape->text.ptr, shape->text.len);
+  (void)tci_buf_printf(out, "\nmessage-id:n%llu-", (unsigned long long)notice->number);
+  (void)tci_buf_append(out, shape->text.ptr, shape->text.len);
+  (void)tci_buf_printf(out, "\ncontent-length:%zu\n\n", notice->json.len);
+  (void)tci_buf_append(out, notice->json.ptr, notice->json.len);
+  (void)tci_buf_append(out, "", 1);
+}

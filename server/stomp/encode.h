@@ -13,5 +13,7 @@ void tcd_stomp_put_header(tci_buf *out, const char *name, tc_text value, int ver
  * destination (the concrete room), content-type, subscription, message-id, seq, content-length; then the event's JSON and NUL.
  * message-id is `<seq>-<subscription>`: unique in a session, the same for all who share the frame, and the same again when it is replayed. */
 void tcd_stomp_write_message(const tcd_shape *shape, const tc_event *event, tci_buf *out);
+/* tcd_shape.say: the MESSAGE frame of a notice, without seq; message-id is `n<number>-<subscription>`. */
+void tcd_stomp_write_notice(const tcd_shape *shape, const tcd_notice *notice, tci_buf *out);
 
 #endif

@@ -8,10 +8,10 @@
 #include "server/front/reactor.h"
 #include "server/stomp/encode.h"
 
-#define FRAME_OUT_MAX (256u << 10)                               /* of a frame that answers one of at most 64 KiB, escaped */
-#define SUBSCRIPTION_ID_MAX 1024                                 /* bytes: it stands twice in every message */
-#define ROOM_MAX (4 * 255)                                       /* bytes: of the longest room there can be (tip.h) */
-#define DESTINATION_MAX (sizeof "/topic/events/" - 1 + ROOM_MAX) /* a longer one is not even looked at */
+#define FRAME_OUT_MAX (256u << 10)                                     /* of a frame that answers one of at most 64 KiB, escaped */
+#define SUBSCRIPTION_ID_MAX 1024                                       /* bytes: it stands twice in every message */
+#define ROOM_MAX (4 * 255)                                             /* bytes: of the longest room there can be (tip.h) */
+#define DESTINATION_MAX (sizeof "/topic/leaderboards/" - 1 + ROOM_MAX) /* a longer one is not even looked at */
 #define GRACE_MS 1000
 #define COMMAND_SHOWN_MAX 32
 
@@ -242,7 +242,7 @@ static const char *read_subscribe(session *s, const tcd_stomp_frame *frame, tc_t
     return named ? "id: is in use by another subscription" : "destination: is subscribed to already";
   if (!named) *id = *destination; /* 1.0: the destination stands for it; what it is called in MESSAGE nobody reads */
   if (tcd_topic_parse(*destination, &join->topic))
-    return "destination: nothing is published there; served are /topic/rooms/{roomId}, /topic/events/{roomId}, * and /topic/**";
+    return "destination: nothing there; served: /topic/rooms/{id}, /topic/events/{id}, * of both, /topic/**, /topic/leaderboards/{id}";
   if (join->topic.room.len > ROOM_MAX) return "destination: no room has so long an id";
   join->resume = tcd_stomp_find(frame, "after-seq", &after);
   if (join->resume && read_seq(after, &join->after_seq)) return "after-seq: must be a whole number, 0 or more";
@@ -271,13 +271,14 @@ static void on_subscribe(session *s, const tcd_stomp_frame *frame) {
   memcpy(sub->id, id.ptr, id.len);
   memcpy(sub->id + id.len, destination.ptr, kept);
   join.owner = sub;
-  join.shape = (tcd_shape){s->pipe->framing, tcd_stomp_write_message, {escaped.data, escaped.len}, (uint32_t)s->parser.version};
+  join.shape = (tcd_shape){s->pipe->framing, tcd_stomp_write_message, {escaped.data, escaped.len}, (uint32_t)s->parser.version, tcd_stomp_write_notice};
   if (tcd_hub_join(s->pipe->hub, s->pipe->sink, &join, &sub->cursor, &recovered)) goto fail;
   tci_buf_free(&escaped);
   sub->next = s->subscriptions;
   s->subscriptions = sub;
   s->count++;
   answer_receipt(s, frame, join.resume ? recovered : -1);
+  if (s->state != OVER) tcd_cursor_greet(sub->cursor);
   return;
 
 fail:

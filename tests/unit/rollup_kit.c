@@ -12,6 +12,7 @@
 past history;
 kit world;
 _Atomic int past_kill, past_commits;
+_Atomic int64_t past_fetched;
 int past_little;
 const char *const past_codes[] = {"", "EUR", "JPY"};
 static const char *const emojis[] = {"\xf0\x9f\x94\xa5", "\xe2\x9d\xa4\xef\xb8\x8f", "\xe2\x9d\xa4", "Kappa"};
@@ -24,6 +25,11 @@ static int commit_facts(tc_storage *storage, int64_t seq, const tc_fact *facts, 
   return rc;
 }
 
+static int fetch(tc_snapshot *snapshot, const int64_t *seqs, size_t n, tc_row_fn row, void *arg) {
+  atomic_fetch_add(&past_fetched, (int64_t)n);
+  return tci_sqlite_ops.fetch(snapshot, seqs, n, row, arg);
+}
+
 void past_begin(uint64_t seed, uint64_t rollup_bytes) {
   memset(&history, 0, sizeof history);
   history.random = seed;
@@ -31,6 +37,7 @@ void past_begin(uint64_t seed, uint64_t rollup_bytes) {
   history.now_us = kit_clock_wall();
   ops = tci_sqlite_ops;
   ops.facts_commit = commit_facts;
+  ops.fetch = fetch;
   world.options.storage_ops = &ops;
   world.options.rollup_bytes = rollup_bytes;
   past_little = rollup_bytes != 0;

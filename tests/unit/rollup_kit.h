@@ -29,6 +29,7 @@ extern past history;
 extern kit world;                      /* SQLite; the log is written beside the engine, while there is none */
 extern _Atomic int past_kill;          /* 1: nothing more of facts is committed, as after a kill */
 extern _Atomic int past_commits;       /* of facts, that succeeded */
+extern _Atomic int64_t past_fetched;   /* events that were read by way of the index */
 extern int past_little;                /* memory is too small to count people: unknown numbers are fine, wrong ones not */
 extern const char *const past_codes[]; /* "", "EUR", ... */
 

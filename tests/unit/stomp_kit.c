@@ -119,6 +119,8 @@ void stomp_remove_cursor(tcd_cursor *cursor) {
   tci_free(cursor);
 }
 
+void tcd_cursor_greet(tcd_cursor *cursor) { ck_assert_ptr_nonnull(cursor); }
+
 void tcd_cursor_leave(tcd_cursor *cursor) { stomp_remove_cursor(cursor); }
 
 void tcd_sink_settle(tcd_sink *sink) {

@@ -1,136 +1,34 @@
 /* Webhooks through a transport that the test answers (transport.h): on an engine without threads with a clock that only the test moves, so that days of retries take no time; and on one
  * with threads. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "engine_kit.h"
-#include "fake_transport_kit.h"
+#include "hook_kit.h"
 #include "receiver_kit.h"
-
-#define SECOND INT64_C(1000000)
-
-typedef struct host {
-  kit k;
-  fake_transport f;
-  tc_webhook_options hooks;
-} host;
-
-static void open_host(host *h, int backend) {
-  memset(h, 0, sizeof *h);
-  fake_open(&h->f, 1);
-  kit_init(&h->k, backend);
-  h->k.options.flags = TC_NO_THREADS;
-  h->hooks = (tc_webhook_options)TC_WEBHOOK_OPTIONS_INIT;
-  h->hooks.transport = &h->f.ops;
-  h->k.options.webhooks = &h->hooks;
-  kit_open(&h->k);
-}
-
-static void close_host(host *h) {
-  kit_clean(&h->k);
-  fake_close(&h->f);
-}
-
-static int64_t hook(host *h, const char *url, uint32_t flags) {
-  tc_webhook_new new_hook = TC_WEBHOOK_NEW_INIT;
-  tc_webhook *made = NULL;
-  new_hook.url = url;
-  new_hook.events = "*";
-  new_hook.secret = "s3cret";
-  new_hook.flags = flags;
-  int rc = tc_webhook_create(h->k.engine, &new_hook, &made, NULL);
-  ck_assert_msg(rc == TC_OK, "tc_webhook_create: %s", tc_last_error());
-  int64_t id = tc_webhook_id(made);
-  tc_webhook_unref(made);
-  return id;
-}
-
-static int is_readable(host *h, int timeout_ms) {
-  struct pollfd p = {.fd = tc_engine_fd(h->k.engine), .events = POLLIN};
-  return poll(&p, 1, timeout_ms);
-}
-
-static void run_idle(host *h) {
-  int turns = 0;
-  do {
-    ck_assert_int_eq(tc_engine_poll(h->k.engine, 0), TC_OK);
-    ck_assert_int_lt(turns++, 10000);
-  } while (is_readable(h, 0));
-}
-
-static void pass_time(host *h, int64_t us) {
-  kit_clock_add(us);
-  run_idle(h);
-}
-
-static void land(host *h, int status) {
-  ck_assert_int_gt(fake_flying(&h->f), 0);
-  fake_land(&h->f, status);
-  ck_assert_int_eq(is_readable(h, 0), 1); /* by the transport's own descriptor */
-  run_idle(h);
-}
-
-typedef struct logged {
-  int64_t total;
-  int n;
-  struct {
-    int attempt, status, success;
-    char response[4096], error[1024];
-    size_t response_len;
-  } row[32]; /* newest first */
-} logged;
-
-static void keep(const tc_webhook_delivery *d, void *userdata) {
-  logged *l = userdata;
-  ck_assert_int_lt(l->n, 32);
-  l->row[l->n].attempt = d->attempt;
-  l->row[l->n].status = d->status;
-  l->row[l->n].success = d->success;
-  l->row[l->n].response_len = d->response.len;
-  ck_assert_uint_le(d->response.len, sizeof l->row[0].response);
-  if (d->response.ptr) memcpy(l->row[l->n].response, d->response.ptr, d->response.len);
-  (void)snprintf(l->row[l->n].error, sizeof l->row[0].error, "%.*s", (int)d->error.len, d->error.ptr ? d->error.ptr : "");
-  l->n++;
-}
-
-static void read_log(host *h, int64_t id, logged *out) {
-  memset(out, 0, sizeof *out);
-  pass_time(h, SECOND); /* the ledger is written now and then */
-  ck_assert_int_eq(tc_webhook_deliveries(h->k.engine, id, 0, 32, keep, out, &out->total), TC_OK);
-}
-
-static int is_enabled(host *h, int64_t id) {
-  tc_webhook *now = NULL;
-  ck_assert_int_eq(tc_webhook_get(h->k.engine, id, &now), TC_OK);
-  int enabled = strstr(tc_webhook_json(now, NULL), "\"enabled\":true") != NULL;
-  tc_webhook_unref(now);
-  return enabled;
-}
 
 START_TEST(retries_follow_the_injected_clock) {
   host h;
   logged l;
-  open_host(&h, _i);
-  int64_t id = hook(&h, "https://receiver.example/", 0);
+  host_open(&h, _i);
+  int64_t id = host_hook(&h, "https://receiver.example/", 0);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 1);
   ck_assert_str_eq(h.f.flying[0]->url, "https://receiver.example/");
   ck_assert_uint_gt(h.f.flying[0]->body.len, 20);
-  land(&h, 500);
+  host_land(&h, 500);
   ck_assert_int_eq(fake_flying(&h.f), 0);
-  pass_time(&h, 4 * SECOND); /* 10 s less up to a half of jitter */
+  host_pass_time(&h, 4 * SECOND); /* 10 s less up to a half of jitter */
   ck_assert_int_eq(fake_begun(&h.f), 1);
-  pass_time(&h, 7 * SECOND);
+  host_pass_time(&h, 7 * SECOND);
   ck_assert_int_eq(fake_begun(&h.f), 2);
-  land(&h, 0);
-  pass_time(&h, 61 * SECOND);
+  host_land(&h, 0);
+  host_pass_time(&h, 61 * SECOND);
   ck_assert_int_eq(fake_begun(&h.f), 3);
-  land(&h, 204);
-  pass_time(&h, 86400 * SECOND);
+  host_land(&h, 204);
+  host_pass_time(&h, 86400 * SECOND);
   ck_assert_int_eq(fake_begun(&h.f), 3);
   for (int i = 0; i < 3; i++) {
     char attempt[8];
@@ -138,42 +36,42 @@ START_TEST(retries_follow_the_injected_clock) {
     ck_assert_str_eq(h.f.seen[i][0], h.f.seen[0][0]);
     ck_assert_str_eq(h.f.seen[i][1], attempt);
   }
-  read_log(&h, id, &l);
+  host_read_log(&h, id, &l);
   ck_assert_int_eq(l.total, 3);
   ck_assert(l.row[0].status == 204 && l.row[0].success && l.row[0].attempt == 3);
   ck_assert(l.row[1].status == 0 && !l.row[1].success);
   ck_assert_str_eq(l.row[1].error, "no  answer \xef\xbf\xbd");
   ck_assert(l.row[2].status == 500 && !l.row[2].success);
-  close_host(&h);
+  host_close(&h);
 }
 END_TEST
 
 START_TEST(what_a_transport_says_is_made_fit) {
   host h;
   logged l;
-  open_host(&h, _i);
-  int64_t id = hook(&h, "https://receiver.example/", 0);
+  host_open(&h, _i);
+  int64_t id = host_hook(&h, "https://receiver.example/", 0);
   static char much[3000];
   memset(much, 'x', sizeof much);
   memcpy(much, "\xc3\xab\xff\0", 4);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   fake_land(&h.f, 200);
   h.f.answer.response = (tc_text){much, sizeof much};
   h.f.answer.duration_us = -5;
   h.f.answer.retry_after_us = -5;
-  run_idle(&h);
+  host_run_idle(&h);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   fake_land(&h.f, -7); /* no status that there is */
-  run_idle(&h);
-  read_log(&h, id, &l);
+  host_run_idle(&h);
+  host_read_log(&h, id, &l);
   ck_assert_int_eq(l.total, 2);
   ck_assert_uint_eq(l.row[1].response_len, 997 + 2 + 3 + 3);
   ck_assert(!memcmp(l.row[1].response, "\xc3\xab\xef\xbf\xbd\xef\xbf\xbdxx", 10));
   ck_assert(l.row[0].status == 0 && !l.row[0].success);
   ck_assert_str_eq(l.row[0].error, "no answer");
-  close_host(&h);
+  host_close(&h);
 }
 END_TEST
 
@@ -181,130 +79,130 @@ END_TEST
 START_TEST(a_url_that_is_not_allowed_any_more_is_not_begun) {
   host h;
   logged l;
-  open_host(&h, 1);
+  host_open(&h, 1);
   kit_close(&h.k);
   h.hooks.allow_receivers = "127.0.0.0/8";
   kit_open(&h.k);
-  int64_t id = hook(&h, "http://127.0.0.1:9999/", 0);
+  int64_t id = host_hook(&h, "http://127.0.0.1:9999/", 0);
   kit_close(&h.k);
   h.hooks.allow_receivers = NULL;
   kit_open(&h.k);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
   ck_assert_int_eq(tc_webhook_test(h.k.engine, id), TC_OK);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 0);
-  read_log(&h, id, &l);
+  host_read_log(&h, id, &l);
   ck_assert_int_eq(l.total, 2);
   for (int i = 0; i < 2; i++) ck_assert(l.row[i].status == 0 && strstr(l.row[i].error, "url: ") == l.row[i].error);
-  close_host(&h);
+  host_close(&h);
 }
 END_TEST
 
 START_TEST(a_transport_that_is_busy_is_asked_again) {
   host h;
-  open_host(&h, _i);
-  (void)hook(&h, "https://receiver.example/", 0);
+  host_open(&h, _i);
+  (void)host_hook(&h, "https://receiver.example/", 0);
   h.f.refuse = TC_EBUSY;
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 0);
   h.f.refuse = 0;
-  ck_assert_int_eq(is_readable(&h, 5000), 1);
-  run_idle(&h);
+  ck_assert_int_eq(host_is_readable(&h, 5000), 1);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 1);
-  land(&h, 200);
-  close_host(&h);
+  host_land(&h, 200);
+  host_close(&h);
 }
 END_TEST
 
 START_TEST(errands_ring) {
   host h;
-  open_host(&h, _i);
-  int64_t id = hook(&h, "https://receiver.example/", 0), count = 0;
+  host_open(&h, _i);
+  int64_t id = host_hook(&h, "https://receiver.example/", 0), count = 0;
   for (int i = 0; i < 3; i++) (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
-  for (int i = 0; i < 3; i++) land(&h, 200);
-  ck_assert_int_eq(is_readable(&h, 0), 0);
+  host_run_idle(&h);
+  for (int i = 0; i < 3; i++) host_land(&h, 200);
+  ck_assert_int_eq(host_is_readable(&h, 0), 0);
   ck_assert_int_eq(tc_webhook_test(h.k.engine, id), TC_OK);
-  ck_assert_int_eq(is_readable(&h, 0), 1);
-  run_idle(&h);
+  ck_assert_int_eq(host_is_readable(&h, 0), 1);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 4);
-  land(&h, 200);
+  host_land(&h, 200);
   ck_assert_int_eq(tc_webhook_replay(h.k.engine, id, 1, 3, &count), TC_OK);
   ck_assert_int_eq(count, 3);
-  ck_assert_int_eq(is_readable(&h, 0), 1);
-  run_idle(&h);
+  ck_assert_int_eq(host_is_readable(&h, 0), 1);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 7);
-  for (int i = 0; i < 3; i++) land(&h, 200);
+  for (int i = 0; i < 3; i++) host_land(&h, 200);
   ck_assert_int_eq(tc_webhook_delete(h.k.engine, id), TC_OK);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 7);
-  close_host(&h);
+  host_close(&h);
 }
 END_TEST
 
 START_TEST(what_is_on_its_way_at_the_end_is_sent_again) {
   host h;
-  open_host(&h, 1);
-  (void)hook(&h, "https://receiver.example/", 0);
+  host_open(&h, 1);
+  (void)host_hook(&h, "https://receiver.example/", 0);
   for (int i = 0; i < 3; i++) (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_flying(&h.f), 3);
   kit_close(&h.k);
   ck_assert_int_eq(h.f.aborted, 3);
   ck_assert_int_eq(fake_flying(&h.f), 0);
   kit_open(&h.k);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 6);
   for (int i = 0; i < 3; i++) {
     int same = 0;
     for (int j = 3; j < 6; j++) same += !strcmp(h.f.seen[i][0], h.f.seen[j][0]);
     ck_assert_int_eq(same, 1);
   }
-  for (int i = 0; i < 3; i++) land(&h, 200);
-  close_host(&h);
+  for (int i = 0; i < 3; i++) host_land(&h, 200);
+  host_close(&h);
 }
 END_TEST
 
 START_TEST(ordered_rooms_wait_for_their_own) {
   host h;
-  open_host(&h, _i);
-  (void)hook(&h, "https://receiver.example/", TC_WEBHOOK_ORDERED);
+  host_open(&h, _i);
+  (void)host_hook(&h, "https://receiver.example/", TC_WEBHOOK_ORDERED);
   for (int i = 0; i < 2; i++) (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_begun(&h.f), 1);
-  land(&h, 500);
-  pass_time(&h, SECOND);
+  host_land(&h, 500);
+  host_pass_time(&h, SECOND);
   ck_assert_int_eq(fake_begun(&h.f), 1); /* the second waits for the first's retry */
-  pass_time(&h, 11 * SECOND);
+  host_pass_time(&h, 11 * SECOND);
   ck_assert_int_eq(fake_begun(&h.f), 2);
   ck_assert_str_eq(h.f.seen[1][0], h.f.seen[0][0]);
-  land(&h, 200);
-  pass_time(&h, SECOND);
+  host_land(&h, 200);
+  host_pass_time(&h, SECOND);
   ck_assert_int_eq(fake_begun(&h.f), 3);
-  land(&h, 200);
-  close_host(&h);
+  host_land(&h, 200);
+  host_close(&h);
 }
 END_TEST
 
 /* The event and the change are written from within the webhooks' own turn. */
 START_TEST(gone_disables_and_is_said_once) {
   host h;
-  open_host(&h, _i);
-  int64_t id = hook(&h, "https://receiver.example/", 0), other = hook(&h, "https://other.example/", 0);
+  host_open(&h, _i);
+  int64_t id = host_hook(&h, "https://receiver.example/", 0), other = host_hook(&h, "https://other.example/", 0);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   ck_assert_int_eq(fake_flying(&h.f), 2);
   int first_is_other = strstr(h.f.flying[0]->url, "other") != NULL;
-  land(&h, 410);
-  ck_assert_int_eq(is_enabled(&h, first_is_other ? other : id), 0);
-  ck_assert_int_eq(is_enabled(&h, first_is_other ? id : other), 1);
+  host_land(&h, 410);
+  ck_assert_int_eq(host_is_enabled(&h, first_is_other ? other : id), 0);
+  ck_assert_int_eq(host_is_enabled(&h, first_is_other ? id : other), 1);
   ck_assert_int_eq(fake_flying(&h.f), 2); /* the tip, and what became of its neighbour */
   ck_assert_str_eq(fake_header(h.f.flying[1], "X-TipCurrent-Event"), "webhook.disabled");
-  land(&h, 200);
-  land(&h, 200);
-  close_host(&h);
+  host_land(&h, 200);
+  host_land(&h, 200);
+  host_close(&h);
 }
 END_TEST
 
@@ -320,9 +218,9 @@ START_TEST(a_silent_storage_holds_no_turn_of_the_webhooks) {
   h.hooks.transport = &h.f.ops;
   h.k.options.webhooks = &h.hooks;
   kit_open(&h.k);
-  int64_t id = hook(&h, "https://receiver.example/", 0);
+  int64_t id = host_hook(&h, "https://receiver.example/", 0);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   atomic_store(&kit_fault.outcome_code, TC_EUNKNOWN);
   atomic_store(&kit_fault.append_code, TC_EUNKNOWN);
   fake_land(&h.f, 410);
@@ -330,34 +228,34 @@ START_TEST(a_silent_storage_holds_no_turn_of_the_webhooks) {
   ck_assert_int_eq(tc_engine_poll(h.k.engine, 0), TC_OK);
   ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &after), 0);
   ck_assert_int_lt(after.tv_sec - before.tv_sec, 3); /* a create would wait for six */
-  ck_assert_int_eq(is_enabled(&h, id), 1);
+  ck_assert_int_eq(host_is_enabled(&h, id), 1);
   atomic_store(&kit_fault.append_code, 0);
   atomic_store(&kit_fault.outcome_code, 0);
-  ck_assert_int_eq(is_readable(&h, 5000), 1);
-  run_idle(&h);
+  ck_assert_int_eq(host_is_readable(&h, 5000), 1);
+  host_run_idle(&h);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
-  land(&h, 410); /* the next failure finds it again */
-  ck_assert_int_eq(is_enabled(&h, id), 0);
-  close_host(&h);
+  host_run_idle(&h);
+  host_land(&h, 410); /* the next failure finds it again */
+  ck_assert_int_eq(host_is_enabled(&h, id), 0);
+  host_close(&h);
 }
 END_TEST
 
 START_TEST(a_transport_without_a_descriptor_is_asked_now_and_then) {
   host h;
-  open_host(&h, 0);
+  host_open(&h, 0);
   kit_close(&h.k);
   h.f.ops.fd = NULL;
   kit_open(&h.k);
-  (void)hook(&h, "https://receiver.example/", 0);
+  (void)host_hook(&h, "https://receiver.example/", 0);
   (void)kit_tip(&h.k, "r", "a", 100, NULL);
-  run_idle(&h);
+  host_run_idle(&h);
   fake_land(&h.f, 200);
   for (int i = 0; fake_flying(&h.f); i++) {
     ck_assert_int_lt(i, 100);
     ck_assert_int_eq(tc_engine_poll(h.k.engine, 5000), TC_OK);
   }
-  close_host(&h);
+  host_close(&h);
 }
 END_TEST
 
@@ -367,7 +265,7 @@ START_TEST(curl_runs_in_the_hosts_loop) {
   host h;
   logged l;
   receiver *to = receiver_start("127.0.0.1", NULL), *slow_to = receiver_start("127.0.0.1", answers);
-  open_host(&h, _i);
+  host_open(&h, _i);
   kit_close(&h.k);
   h.hooks.transport = NULL;
   h.hooks.allow_receivers = "127.0.0.0/8";
@@ -376,21 +274,21 @@ START_TEST(curl_runs_in_the_hosts_loop) {
   kit_open(&h.k);
   char url[64];
   (void)snprintf(url, sizeof url, "http://127.0.0.1:%d/", receiver_port(to));
-  (void)hook(&h, url, 0);
+  (void)host_hook(&h, url, 0);
   (void)snprintf(url, sizeof url, "http://127.0.0.1:%d/slow", receiver_port(slow_to));
-  int64_t slow = hook(&h, url, 0);
+  int64_t slow = host_hook(&h, url, 0);
   for (int i = 0; i < 50; i++) (void)kit_tip(&h.k, "r", "a", 100, NULL);
   int turns = 0, failed = 0;
   while (receiver_count(to).requests < 50 || failed < 8) { /* the slow one gets eight at a time, each runs into its time */
-    ck_assert_int_eq(is_readable(&h, 10000), 1);
+    ck_assert_int_eq(host_is_readable(&h, 10000), 1);
     ck_assert_int_eq(tc_engine_poll(h.k.engine, 0), TC_OK);
     memset(&l, 0, sizeof l);
-    ck_assert_int_eq(tc_webhook_deliveries(h.k.engine, slow, 0, 8, keep, &l, &l.total), TC_OK);
+    ck_assert_int_eq(tc_webhook_deliveries(h.k.engine, slow, 0, 8, host_keep, &l, &l.total), TC_OK);
     failed = l.n;
     ck_assert_int_lt(turns++, 100000);
   }
   ck_assert(l.row[0].status == 0 && strstr(l.row[0].error, "in time"));
-  close_host(&h);
+  host_close(&h);
   receiver_stop(to);
   receiver_stop(slow_to);
 }
@@ -407,16 +305,16 @@ static int all_landed(void *arg) {
 START_TEST(an_engine_with_threads_takes_one_too) {
   host h;
   unsetenv("KIT_NO_THREADS");
-  open_host(&h, _i);
+  host_open(&h, _i);
   kit_close(&h.k);
   h.k.options.flags = 0;
   h.f.auto_status = 200;
   kit_open(&h.k);
-  (void)hook(&h, "https://receiver.example/", 0);
+  (void)host_hook(&h, "https://receiver.example/", 0);
   for (int i = 0; i < 500; i++) (void)kit_tip(&h.k, "r", "a", 100, NULL);
   ck_assert(kit_until(all_landed, &h));
   ck_assert_int_eq(fake_begun(&h.f), 500);
-  close_host(&h);
+  host_close(&h);
 }
 END_TEST
 

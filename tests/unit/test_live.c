@@ -41,7 +41,7 @@ static void on_closed(tcd_outlet *outlet) {
 }
 
 static tcd_cursor *join(stream *to, const char *destination, const char *name, int64_t after) {
-  tcd_join request = {.shape = {&line_framing, write_line, {name, strlen(name)}, 0}, .resume = after >= 0, .after_seq = after};
+  tcd_join request = {.shape = {&line_framing, write_line, {name, strlen(name)}, 0, NULL}, .resume = after >= 0, .after_seq = after};
   tcd_cursor *cursor = NULL;
   int recovered = -1;
   ck_assert_int_eq(tcd_topic_parse((tc_text){destination, strlen(destination)}, &request.topic), 0);

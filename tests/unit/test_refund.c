@@ -160,6 +160,52 @@ START_TEST(many_at_once_compete_rightly) {
 }
 END_TEST
 
+/* A request that fails leaves no key, not even to its neighbour in the batch. */
+START_TEST(a_failed_twin) {
+  kit_answers *answers = kit_answers_new();
+  k.options.storage_ops = kit_faulty(!strcmp(k.url, "memory:") ? 0 : 1);
+  kit_open(&k);
+  int64_t tip = kit_tip(&k, "r", "alice", 1000, NULL);
+  atomic_store(&kit_fault.hold, 1);
+  kit_submit(&k, answers, NULL);
+  while (atomic_load(&kit_fault.append_calls) < 1) continue;
+  submit(tip, 1001, "k", answers);
+  submit(tip, 600, "k", answers);
+  submit(tip, 600, "k", answers);
+  atomic_store(&kit_fault.hold, 0);
+  ck_assert(kit_until_answers(answers, 4));
+  ck_assert_int_eq(answers->got[1].code, TC_ELIMIT);
+  ck_assert_int_eq(answers->got[2].code, TC_OK);
+  ck_assert_int_eq(answers->got[3].code, TC_OK);
+  ck_assert(!answers->got[2].replayed && answers->got[3].replayed);
+  ck_assert_int_eq(refunded_of(tip), 600);
+  kit_answers_free(answers);
+}
+END_TEST
+
+START_TEST(a_thousand_refunds) {
+  kit_answers *answers = kit_answers_new();
+  kit_open(&k);
+  int64_t tip = kit_tip(&k, "r", "alice", 10000, NULL);
+  ck_assert_int_eq(refund(tip, 1, "first", NULL, NULL), TC_OK);
+  for (int i = 1; i < 1000; i++) submit(tip, 1, NULL, answers);
+  ck_assert(kit_until_answers(answers, 999));
+  ck_assert_uint_eq(count_code(answers, TC_OK), 999);
+  for (int i = 0; i < 2; i++) {
+    int32_t replayed = 0;
+    ck_assert_int_eq(refund(tip, 1, NULL, NULL, NULL), TC_ELIMIT);
+    ck_assert_str_eq(tc_last_error(), "tip 1: has 1000 refunds, and can have no more");
+    ck_assert_int_eq(refund(tip, 1, "first", NULL, &replayed), TC_OK);
+    ck_assert(replayed);
+    ck_assert_int_eq(refunded_of(tip), 1000);
+    if (!strcmp(k.url, "memory:")) break;
+    kit_close(&k);
+    kit_open(&k);
+  }
+  kit_answers_free(answers);
+}
+END_TEST
+
 /* The reply to the commit is lost: what was stored counts, what was not does not. */
 START_TEST(an_unknown_outcome_is_settled_first) {
   k.options.storage_ops = kit_faulty(1);
@@ -212,6 +258,8 @@ int main(void) {
     tcase_add_test(all, how_it_reads);
     tcase_add_test(all, keys_replay_also_when_nothing_is_left);
     tcase_add_test(all, many_at_once_compete_rightly);
+    tcase_add_test(all, a_failed_twin);
+    tcase_add_test(all, a_thousand_refunds);
     tcase_add_test(all, json_doors);
     if (backend) tcase_add_loop_test(all, an_unknown_outcome_is_settled_first, 0, 2);
     suite_add_tcase(suite, all);

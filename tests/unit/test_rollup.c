@@ -1,8 +1,12 @@
 /* The rollup against a plain computation: made-up histories, restarts, kills, small memory. */
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "engine/engine.h"
+#include "engine/rollup/cells.h"
 #include "rollup_kit.h"
 #include "storage/schemes.h"
 
@@ -57,6 +61,11 @@ START_TEST(little_memory_changes_nothing) {
 }
 END_TEST
 
+static int has_all(void *arg) {
+  (void)arg;
+  return tci_rollup_seq(world.engine) == (int64_t)history.n + 1;
+}
+
 static int take_one(tc_text key, tc_text value, void *arg) {
   static char kept_key[64], kept_value[256];
   memcpy(kept_key, key.ptr, key.len);
@@ -96,6 +105,77 @@ START_TEST(a_rebuild_puts_right_what_is_wrong) {
 }
 END_TEST
 
+/* All values of a space are made something that nobody wrote, behind the engine's back. */
+static int take_key(tc_text key, tc_text value, void *arg) {
+  static char keys[4096][32];
+  tc_fact *facts = arg;
+  size_t n = facts[0].value.len;
+  (void)value;
+  memcpy(keys[n], key.ptr, key.len);
+  facts[n] = (tc_fact){facts[0].space, {keys[n], key.len}, {"\xff\xff", 2}};
+  facts[0].value.len = n + 1;
+  return n + 1 == 4096;
+}
+
+static void damage(uint32_t space) {
+  static tc_fact facts[4096];
+  tc_text all = {NULL, 0};
+  int64_t seq;
+  tc_storage *storage = past_storage();
+  facts[0] = (tc_fact){.space = space};
+  ck_assert_int_eq(tci_sqlite_ops.facts_scan(storage, space, all, all, take_key, facts), TC_OK);
+  size_t n = facts[0].value.len;
+  facts[0].value.len = 2;
+  ck_assert_uint_gt(n, 0);
+  ck_assert_int_eq(tci_sqlite_ops.facts_cursor(storage, &seq), TC_OK);
+  ck_assert_int_eq(tci_sqlite_ops.facts_commit(storage, seq, facts, n), TC_OK);
+  tci_sqlite_ops.close(storage);
+}
+
+static void remove_derived(void) {
+  char pattern[96];
+  glob_t found;
+  (void)snprintf(pattern, sizeof pattern, "%s/*-index.db*", world.dir);
+  ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+  for (size_t i = 0; i < found.gl_pathc; i++) ck_assert_int_eq(unlink(found.gl_pathv[i]), 0);
+  globfree(&found);
+}
+
+static int pass(const tci_quarter *quarter, void *arg) {
+  (void)quarter;
+  return *(int *)arg;
+}
+
+/* Tips and lists go on, statistics say what is wrong and answer nothing, and the derived file is nothing to mourn. */
+START_TEST(damaged_values_are_no_numbers) {
+  static const uint32_t spaces[] = {TCI_SPACE_META, TCI_SPACE_ROLLUP, TCI_SPACE_TOP};
+  tc_text all = {"", 0};
+  int go_on = 0;
+  past_begin(15, 0);
+  past_add(300, 7, 60 * 1000000);
+  past_open();
+  past_close(0);
+  damage(spaces[_i]);
+  kit_open(&world);
+  ck_assert_int_eq(kit_tip(&world, "lobby", "u1", 100, NULL) > 0, 1);
+  ck_assert(kit_until_indexed(&world));
+  int rc = tci_rollup_quarters(world.engine, all, 0, history.now_us + TCI_DAY_US - history.now_us % TCI_DAY_US, pass, &go_on);
+  if (spaces[_i] != TCI_SPACE_TOP) ck_assert_int_eq(rc, spaces[_i] == TCI_SPACE_META ? TC_ENOTSUP : TC_ECORRUPT);
+  tc_board_query query = TC_BOARD_QUERY_INIT;
+  tc_board *board = NULL;
+  if (spaces[_i] == TCI_SPACE_TOP) ck_assert_int_eq(tc_board_top(world.engine, &query, &board), TC_ECORRUPT);
+  ck_assert_ptr_null(board);
+  kit_close(&world);
+  remove_derived();
+  kit_open(&world);
+  ck_assert(kit_until_indexed(&world));
+  ck_assert(kit_until(has_all, NULL));
+  rebuild_finds(0);
+  kit_close(&world);
+  past_end();
+}
+END_TEST
+
 START_TEST(people_are_counted_from_events_too) {
   past_begin(11, 0);
   past_add(1500, 0, 30 * 1000000);
@@ -115,6 +195,94 @@ START_TEST(people_are_counted_from_events_too) {
   }
   for (int i = 0; i < 3; i++) ck_assert_int_eq(out[i], n[i]);
   ck_assert_int_gt(n[0], 3);
+  past_end();
+}
+END_TEST
+
+START_TEST(counting_people_of_a_short_time_costs_little) {
+  past_begin(12, 0);
+  past_add(3000, 0, 30 * 1000000);
+  past_open();
+  int64_t out[TCI_UNIQUES], to = history.now_us - TCI_HOUR_US;
+  atomic_store(&past_fetched, 0);
+  ck_assert_int_eq(tci_rollup_count_unique(world.engine, (tc_text){"", 0}, to - 60 * 1000000, to, out), TC_OK); /* some four events */
+  ck_assert_int_le(atomic_load(&past_fetched), 64);
+  past_end();
+}
+END_TEST
+
+typedef struct unknown {
+  int64_t rows, known;
+} unknown;
+
+static int add_unknown(const tci_quarter *quarter, void *arg) {
+  unknown *u = arg;
+  u->rows += quarter->fresh[TCI_SENDERS] < 0;
+  u->known += quarter->fresh[TCI_SENDERS] > 0 ? quarter->fresh[TCI_SENDERS] : 0;
+  return 0;
+}
+
+static unknown count_unknown(void) {
+  unknown u = {0, 0};
+  ck_assert_int_eq(tci_rollup_quarters(world.engine, (tc_text){"", 0}, 0, history.now_us + TCI_DAY_US - history.now_us % TCI_DAY_US, add_unknown, &u), TC_OK);
+  return u;
+}
+
+/* Each event is of another hour than the last, so each would have its hour read again. */
+START_TEST(a_history_in_no_order_costs_no_square) {
+  past_begin(13, 0);
+  past_add(18000, 1, 1000);
+  atomic_store(&past_fetched, 0);
+  past_open();
+  ck_assert_int_le(atomic_load(&past_fetched), 1200000); /* and not 2,250,000 */
+  unknown u = count_unknown();
+  ck_assert_int_gt(u.rows, 0);
+  ck_assert_int_gt(u.known, 0);
+  rebuild_finds(0); /* what was unknown is no difference, but is known then */
+  ck_assert_int_eq(count_unknown().rows, 0);
+  ck_assert_int_gt(count_unknown().known, u.known);
+  past_end();
+}
+END_TEST
+
+static tci_rollup *of_world;
+static _Atomic int order, spilled_as, read_as;
+
+static void *spill(void *arg) {
+  tci_rollup_hold(of_world, 1);
+  atomic_store(&spilled_as, atomic_fetch_add(&order, 1) + 1);
+  tci_rollup_release(of_world);
+  return arg;
+}
+
+static void *read_on(void *arg) {
+  tci_rollup_hold(of_world, 0);
+  atomic_store(&read_as, atomic_fetch_add(&order, 1) + 1);
+  tci_rollup_release(of_world);
+  return arg;
+}
+
+static int spill_waits(void *arg) {
+  (void)arg;
+  if (pthread_mutex_trylock(&of_world->gate)) return 1;
+  (void)pthread_mutex_unlock(&of_world->gate);
+  return 0;
+}
+
+START_TEST(readers_do_not_overtake_a_spill) {
+  pthread_t spiller, reader;
+  past_begin(14, 0);
+  past_open();
+  of_world = world.engine->rollup;
+  tci_rollup_hold(of_world, 0);
+  ck_assert_int_eq(pthread_create(&spiller, NULL, spill, NULL), 0);
+  ck_assert(kit_until(spill_waits, NULL));
+  ck_assert_int_eq(pthread_create(&reader, NULL, read_on, NULL), 0);
+  tci_rollup_release(of_world);
+  ck_assert_int_eq(pthread_join(spiller, NULL), 0);
+  ck_assert_int_eq(pthread_join(reader, NULL), 0);
+  ck_assert_int_eq(atomic_load(&spilled_as), 1);
+  ck_assert_int_eq(atomic_load(&read_as), 2);
   past_end();
 }
 END_TEST
@@ -218,7 +386,11 @@ int main(void) {
   tcase_add_loop_test(made_up, restarts_and_kills_change_nothing, 0, 4);
   tcase_add_test(made_up, little_memory_changes_nothing);
   tcase_add_test(made_up, a_rebuild_puts_right_what_is_wrong);
+  tcase_add_loop_test(made_up, damaged_values_are_no_numbers, 0, 3);
   tcase_add_test(made_up, people_are_counted_from_events_too);
+  tcase_add_test(made_up, counting_people_of_a_short_time_costs_little);
+  tcase_add_test(made_up, a_history_in_no_order_costs_no_square);
+  tcase_add_test(made_up, readers_do_not_overtake_a_spill);
   tcase_add_loop_test(now, the_running_quarter_is_there, 0, KIT_BACKENDS);
   tcase_add_test(now, what_was_counted_is_there_after_a_restart);
   tcase_add_loop_test(now, a_second_rebuild_of_a_live_log_finds_nothing, 0, KIT_BACKENDS);

@@ -47,8 +47,8 @@ START_TEST(greets) {
 }
 END_TEST
 
-#define NOWHERE "destination\\c nothing is published there; served are /topic/rooms/{roomId}, /topic/events/{roomId}, * and /topic/**"
-#define NOWHERE_ "destination: nothing is published there; served are /topic/rooms/{roomId}, /topic/events/{roomId}, * and /topic/**"
+#define NOWHERE "destination\\c nothing there; served\\c /topic/rooms/{id}, /topic/events/{id}, * of both, /topic/**, /topic/leaderboards/{id}"
+#define NOWHERE_ "destination: nothing there; served: /topic/rooms/{id}, /topic/events/{id}, * of both, /topic/**, /topic/leaderboards/{id}"
 #define NOT_HERE "clients may not send to this destination\\c events are made by POST /api/tips and /api/reactions"
 #define NOT_HERE_ "clients may not send to this destination: events are made by POST /api/tips and /api/reactions"
 

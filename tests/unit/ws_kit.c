@@ -23,7 +23,7 @@ static void write_event(const tcd_shape *shape, const tc_event *event, tci_buf *
 }
 
 static void join(tcd_pipe *pipe, int64_t after) {
-  tcd_join request = {.topic = {.all = 1}, .shape = {pipe->framing, write_event, {"e", 1}, 0}, .resume = after >= 0, .after_seq = after};
+  tcd_join request = {.topic = {.all = 1}, .shape = {pipe->framing, write_event, {"e", 1}, 0, NULL}, .resume = after >= 0, .after_seq = after};
   tcd_cursor *cursor;
   int recovered;
   ck_assert_int_eq(tcd_hub_join(pipe->hub, pipe->sink, &request, &cursor, &recovered), TC_OK);

@@ -1,7 +1,9 @@
 """Refunds: POST /api/tips/{id}/refund, and where they show."""
 
 import threading
+import time
 
+from client import WireError
 from harness import OwnDaemonCase, WireCase, tip
 from receiver import Receiver
 from stomp import open_stomp
@@ -71,6 +73,23 @@ class RefundTest(WireCase):
         live.subscribe("/topic/rooms/shown", after=0)
         self.assertEqual([live.expect("MESSAGE").body for _ in range(2)], [made.text, untouched.text])
 
+    def test_page_after_page(self):
+        wanted = []
+        for i in range(7):
+            made = self.create("/api/tips", tip("paged", amount="10.00"))
+            if i % 2:
+                self.refund(made.json["id"], amount="%d.50" % i)
+                self.refund(made.json["id"], amount="0.25")
+            wanted.insert(0, i + 0.75 if i % 2 else None)
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = self.page("/api/tips?roomId=paged&size=2&after=" + cursor)
+            seen += [one.get("refundedAmount") for one in page["content"]]
+            cursor = page["next"]
+        self.assertEqual(seen, wanted)
+        pages = [self.page("/api/tips?senderId=alice&roomId=paged&size=3&page=%d" % i)["content"] for i in range(3)]
+        self.assertEqual([one.get("refundedAmount") for page in pages for one in page], wanted)
+
     def test_twenty_at_once(self):
         id, statuses = self.tip(amount="10.00"), []
 
@@ -109,6 +128,49 @@ class RefundHookTest(WebhookCase):
 
 
 class RefundCrashTest(OwnDaemonCase):
+    def test_never_too_much(self):
+        """Sixteen at a time, killed in between: whoever has no answer asks again with his key."""
+        daemon = self.launch()
+        http = daemon.client()
+        tips = [http.post("/api/tips", tip(amount="10.00")).json["id"] for _ in range(6)]
+        work, given, lock = [(of, "%d-%d" % (of, i)) for i in range(30) for of in tips], {}, threading.Lock()
+
+        def ask():
+            client = None
+            while True:
+                with lock:
+                    if not work:
+                        return
+                    of, key = work.pop()
+                status = None
+                while status not in (200, 201, 422, 409):
+                    try:
+                        client = client or daemon.client()
+                        answer = client.post("/api/tips/%d/refund" % of, {"amount": "0.70"}, key)
+                        status = answer.status
+                    except (WireError, OSError):
+                        client = None
+                        time.sleep(0.02)
+                if status in (200, 201):
+                    with lock:
+                        given[key] = answer.json["id"]
+
+        threads = [threading.Thread(target=ask) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for pause in (0.02, 0.01, 0.05, 0.03):
+            time.sleep(pause)
+            daemon.kill()
+            daemon.start()
+        for thread in threads:
+            thread.join()
+        http = daemon.wait_ready().client()
+        self.assertEqual(len(given), 14 * len(tips))  # 9.80 of 10.00 each
+        for of in tips:
+            refunds = http.get("/api/tips/%d/refunds?size=100" % of).json["content"]
+            self.assertEqual(sorted(one["id"] for one in refunds), sorted(id for key, id in given.items() if key.startswith("%d-" % of)))
+            self.assertIn('"refundedAmount":9.80}', http.get("/api/tips/%d" % of).text)
+
     def test_it_survives(self):
         daemon = self.launch()
         http = daemon.client()

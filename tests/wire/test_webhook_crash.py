@@ -14,6 +14,7 @@ SLOW = bool(os.environ.get("TIPCURRENT_TEST_SLOW"))
 EVENTS, KILLS = (10000, 10) if SLOW else (2000, 4)
 BATCH = 50
 REPEATED = 150  # by one kill, at the rate of these receivers
+BEFORE_S = 5  # what was delivered longer before a kill is written down by then, and not repeated: the cursor waits a second for the slowest, the ledger a tenth
 
 
 class CrashTest(OwnDaemonCase):
@@ -70,6 +71,8 @@ class CrashTest(OwnDaemonCase):
             self.assertEqual(len(by_body), EVENTS)
             for deliveries in by_body.values():
                 self.assertEqual(len({d["webhook-id"] for d in deliveries}), 1)
+                for first, again in zip(deliveries, deliveries[1:]):
+                    self.assertTrue(any(first.at - 0.1 < kill < again.at and kill - first.at < BEFORE_S for kill in kills), "repeated without a kill: %r, seed %d" % (first, seed))
             repeated = len(got) - EVENTS
             # What a kill repeats is what was under way or not written down yet. Behind a backlog the repetition comes late, as everything does.
             self.assertLess(repeated, REPEATED * len(kills), "%d repetitions of %d deliveries" % (repeated, len(got)))

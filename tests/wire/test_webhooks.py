@@ -97,6 +97,9 @@ class RegistryTest(WebhookCase):
         self.assertEqual(changed["createdAt"], made["createdAt"])
         answer = self.http.request("PATCH", target, '{"url":"ftp://x"}', [("Content-Type", "application/json")])
         self.check_error(answer, 400, target, "url")
+        answer = self.http.request("PATCH", target, '{"secret":"new","overlapSeconds":0}', [("Content-Type", "application/json")])
+        self.check_error(answer, 400, target, "overlapSeconds")
+        self.assertEqual(self.http.request("PATCH", target, "{}", [("Content-Type", "application/json")]).json, changed)
         self.assertEqual(self.http.get(target).json, changed)
 
     def test_idempotency_key(self):

@@ -2,32 +2,29 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "engine/rollup/cells.h"
+#include "engine/rollup/standing.h"
 #include "model/emoji.h"
 
-#define HOUR_EVENTS_MAX 1000000 /* that are read again to fill an hour's table: some seconds */
+/* Events that are read again to fill an hour's table: at most TCI_FILL_MAX at once (some seconds), and of each event that comes the right to a few more. So a history that comes in no order
+ * of time, in which every event is of another hour than the last, costs some times as much as any other, not its square: its hours become unknown. */
+#define FILL_LEAST 4096 /* it is not worth looking for less */
+#define FILL_AN_EVENT 4
 
 /* What is added to where a tip counts: the tip itself, or, of a refund, what goes back. */
 typedef struct change {
   const tc_record *record; /* room, user, peer, currency */
+  const tci_ahead *ahead;  /* their hashes */
   int64_t created_at_us;   /* the tip's */
   tci_int128 amount;
   int64_t tips, refunds;
 } change;
-
-typedef struct place {
-  tci_cell *cell;
-  tci_group *group;
-} place;
-
-enum { BOARDS = 4 }; /* two roles, two windows */
 
 /* Where it counts in the room, or in all rooms. */
 typedef struct scope {
   tci_hash room;
   tci_group *quarter;
   tci_cell *total, *people, *recipient;
-  place boards[BOARDS];
+  tci_standing standings[2]; /* by role */
 } scope;
 
 /* ---- an hour's people ---- */
@@ -42,12 +39,14 @@ static int see(tci_rollup *rollup, tci_hour *hour, tci_hash room, int role, tci_
 typedef struct fill {
   tci_rollup *rollup;
   tci_hour *hour;
+  int64_t rows;
 } fill;
 
 static int see_row(const tc_record *row, void *arg) {
   fill *f = arg;
   tci_rollup *rollup = f->rollup;
   uint32_t quarter = tci_quarter_of(row->created_at_us);
+  f->rows++;
   tci_hash room = tci_hash_of(rollup, row->text[TC_COL_ROOM]), user = tci_hash_of(rollup, row->text[TC_COL_USER]);
   int role = row->kind == TC_KIND_TIP ? TCI_SENDERS : TCI_REACTORS;
   (void)see(rollup, f->hour, room, role, user, quarter);
@@ -60,11 +59,19 @@ static int see_row(const tc_record *row, void *arg) {
   return f->hour->state != TCI_HOUR_KNOWN;
 }
 
-/* From the index, what the cursor has passed of the hour. Whatever fails: the hour is unknown then, and readers count for themselves. */
-static void fill_hour(tci_rollup *rollup, tci_hour *hour) {
-  fill f = {rollup, hour};
-  int64_t from_us = hour->hour * TCI_HOUR_US;
-  if (tci_rollup_replay(rollup, from_us, from_us + TCI_HOUR_US, HOUR_EVENTS_MAX, see_row, &f)) tci_hour_give_up(&rollup->hours, hour);
+/* From the index, what the cursor has passed of the hour. Whatever fails: the hour is unknown then, and readers count for themselves; unless they were too many for a moment, who then
+ * would only be more. */
+static int fill_hour(tci_rollup *rollup, tci_hour *hour) {
+  fill f = {rollup, hour, 0};
+  int64_t from_us = hour->hour * TCI_HOUR_US, left = rollup->fills_left;
+  int rc = left < FILL_LEAST ? TC_ELIMIT : tci_rollup_replay(rollup, from_us, from_us + TCI_HOUR_US, (size_t)left, see_row, &f);
+  if (rc == TC_EBUSY) {
+    tci_hour_forget(&rollup->hours, hour);
+    return rc;
+  }
+  if (rc) tci_hour_give_up(&rollup->hours, hour);
+  if (left >= FILL_LEAST) rollup->fills_left -= rc == TC_ELIMIT ? left : f.rows; /* of one too large, so many have been looked at */
+  return TC_OK;
 }
 
 /* Has anybody been counted in this quarter, in any room? */
@@ -78,14 +85,15 @@ static int was_counted(tci_rollup *rollup, uint32_t quarter, int *rc) {
 /* NULL: *rc says why. */
 static tci_hour *take_hour(tci_rollup *rollup, uint32_t quarter, int *rc) {
   int64_t number = hour_of(quarter);
+  if (rollup->fills_left < TCI_FILL_MAX) rollup->fills_left += FILL_AN_EVENT;
   tci_hour *hour = tci_hours_find(&rollup->hours, number);
   if (hour) return hour;
   int counted = 0;
   for (uint32_t i = 0; i < 4 && !*rc && !counted; i++) counted = was_counted(rollup, (quarter & ~UINT32_C(3)) + i, rc);
   if (*rc) return NULL;
   hour = tci_hours_begin(&rollup->hours, number);
-  if (counted) fill_hour(rollup, hour);
-  return hour;
+  if (counted) *rc = fill_hour(rollup, hour);
+  return *rc ? NULL : hour;
 }
 
 static void count_one(tci_rollup *rollup, tci_hour *hour, const scope *s, int role, tci_hash who, uint32_t quarter) {
@@ -121,41 +129,18 @@ static tci_cell *take_recipient(tci_rollup *rollup, const scope *s, uint32_t qua
   return tci_cell_take(rollup, TCI_SPACE_RECIPIENT, &key, (tc_text){prefix, len + 1}, record->text[TC_COL_PEER], rc);
 }
 
-static int take_board(tci_rollup *rollup, place *out, tci_hash board, uint32_t window, tci_hash who, tc_text name) {
+static int take_standings(tci_rollup *rollup, scope *s, const tc_record *record, uint32_t day, tci_hash currency, const tci_hash who[2]) {
   int rc = TC_OK;
-  tci_cell_key group = tci_cell_key_of(board, window, (tci_hash){0, 0}), key = tci_cell_key_of(board, window, who);
-  out->group = tci_group_take(rollup, &group, 1, &rc);
-  if (out->group) out->cell = tci_cell_take(rollup, TCI_SPACE_BOARD, &key, (tc_text){NULL, 0}, name, &rc);
-  if (!rc && tci_top_reserve(&out->group->top)) rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
-  return rc;
-}
-
-static int take_boards(tci_rollup *rollup, scope *s, const tc_record *record, uint32_t day, tci_hash currency, const tci_hash who[2]) {
-  int rc = TC_OK;
-  for (int i = 0; i < BOARDS && !rc; i++) {
-    int role = i & 1;
+  for (int role = TCI_SENDERS; role <= TCI_RECIPIENTS && !rc; role++) {
     tci_hash board = tci_board_hash(rollup, s->room, role, currency);
-    rc = take_board(rollup, &s->boards[i], board, i & 2 ? day : TCI_ALL_TIME, who[role], record->text[role == TCI_SENDERS ? TC_COL_USER : TC_COL_PEER]);
+    rc = tci_standing_take(rollup, &s->standings[role], board, day, who[role], record->text[role == TCI_SENDERS ? TC_COL_USER : TC_COL_PEER]);
   }
   return rc;
 }
 
 /* ---- changing them ---- */
 
-static void change_board(tci_rollup *rollup, const place *p, const change *c) {
-  tci_cell *cell = p->cell;
-  tci_int128 old_sum = cell->sum;
-  int64_t old_seq = cell->n[TCI_N_SEQ];
-  cell->sum += c->amount;
-  cell->n[TCI_N_COUNT] += c->tips;
-  cell->n[TCI_N_SEQ] = c->record->seq;
-  tci_cell_touch(rollup, p->group, cell);
-  if (tci_top_move(&p->group->top, tci_cell_name(cell), old_sum, old_seq, cell->sum, cell->n[TCI_N_COUNT], c->record->seq)) tci_group_touch(rollup, p->group);
-  /* What cannot be read now is read later, whoever asks first. */
-  if (tci_top_needs_rebuild(&p->group->top)) (void)tci_top_rebuild(rollup, p->group);
-}
-
-static void change_scope(tci_rollup *rollup, const scope *s, const change *c) {
+static void change_scope(tci_rollup *rollup, const scope *s, const change *c, uint32_t day) {
   s->total->sum += c->amount;
   s->total->n[TCI_N_TIPS] += c->tips;
   s->total->n[TCI_N_REFUNDED] += c->refunds;
@@ -164,17 +149,16 @@ static void change_scope(tci_rollup *rollup, const scope *s, const change *c) {
   s->recipient->n[TCI_N_COUNT] += c->tips;
   tci_cell_touch(rollup, s->quarter, s->recipient);
   if (rollup->shadow) return;
-  for (int i = 0; i < BOARDS; i++) change_board(rollup, &s->boards[i], c);
+  for (int role = TCI_SENDERS; role <= TCI_RECIPIENTS; role++) tci_standing_change(rollup, &s->standings[role], day, c->amount, c->tips, c->record->seq);
 }
 
 static int apply_change(tci_rollup *rollup, const change *c) {
   const tc_record *record = c->record;
   uint32_t quarter = tci_quarter_of(c->created_at_us), day = tci_day_of(c->created_at_us);
-  tci_hash room = tci_hash_of(rollup, record->text[TC_COL_ROOM]);
-  tci_hash who[2] = {tci_hash_of(rollup, record->text[TC_COL_USER]), tci_hash_of(rollup, record->text[TC_COL_PEER])};
+  tci_hash who[2] = {c->ahead->user, c->ahead->peer}, currency = c->ahead->currency;
   tc_text code = record->text[TC_COL_CURRENCY], none = {NULL, 0};
-  tci_hash currency = code.len ? tci_hash_of(rollup, code) : rollup->standard;
-  scope scopes[2] = {{.room = room}, {.room = rollup->all}};
+  scope scopes[2] = {{.room = c->ahead->room}, {.room = rollup->all}};
+  tci_stakes stakes;
   int rc = TC_OK;
   tci_hour *hour = c->tips ? take_hour(rollup, quarter, &rc) : NULL;
   for (int i = 0; i < 2 && !rc; i++) {
@@ -183,11 +167,14 @@ static int apply_change(tci_rollup *rollup, const change *c) {
     if (!rc) s->total = take_total(rollup, s->room, quarter, currency, code, &rc);
     if (!rc) s->people = code.len ? take_total(rollup, s->room, quarter, rollup->standard, none, &rc) : s->total;
     if (!rc) s->recipient = take_recipient(rollup, s, quarter, currency, who[1], record, &rc);
-    if (!rc && !rollup->shadow) rc = take_boards(rollup, s, record, day, currency, who);
+    if (!rc && !rollup->shadow) rc = take_standings(rollup, s, record, day, currency, who);
   }
+  stakes.n = 0;
+  if (!rc && !rollup->shadow) rc = tci_stakes_take(rollup, record, c->tips ? record->seq : record->ref, c->created_at_us, &stakes);
   if (rc) return rc;
+  tci_stakes_change(rollup, &stakes, c->amount, c->tips, record->seq);
   for (int i = 0; i < 2; i++) {
-    change_scope(rollup, &scopes[i], c);
+    change_scope(rollup, &scopes[i], c, day);
     if (!c->tips) continue;
     for (int role = TCI_SENDERS; role <= TCI_RECIPIENTS; role++) count_one(rollup, hour, &scopes[i], role, who[role], quarter);
     tci_cell_touch(rollup, scopes[i].quarter, scopes[i].people);
@@ -197,13 +184,12 @@ static int apply_change(tci_rollup *rollup, const change *c) {
   return TC_OK;
 }
 
-static int apply_reaction(tci_rollup *rollup, const tc_record *record) {
+static int apply_reaction(tci_rollup *rollup, const tc_record *record, const tci_ahead *ahead) {
   uint32_t quarter = tci_quarter_of(record->created_at_us);
-  tci_hash user = tci_hash_of(rollup, record->text[TC_COL_USER]);
   char scratch[TCI_EMOJI_BYTES_MAX];
   tc_text emoji = tci_emoji_canonical(record->text[TC_COL_BODY], scratch), none = {NULL, 0};
   tci_hash what = tci_hash_of(rollup, emoji);
-  scope scopes[2] = {{.room = tci_hash_of(rollup, record->text[TC_COL_ROOM])}, {.room = rollup->all}};
+  scope scopes[2] = {{.room = ahead->room}, {.room = rollup->all}};
   tci_cell *used[2] = {NULL, NULL};
   int rc = TC_OK;
   tci_hour *hour = take_hour(rollup, quarter, &rc);
@@ -217,7 +203,7 @@ static int apply_reaction(tci_rollup *rollup, const tc_record *record) {
   if (rc) return rc;
   for (int i = 0; i < 2; i++) {
     scopes[i].people->n[TCI_N_REACTIONS]++;
-    count_one(rollup, hour, &scopes[i], TCI_REACTORS, user, quarter);
+    count_one(rollup, hour, &scopes[i], TCI_REACTORS, ahead->user, quarter);
     tci_cell_touch(rollup, scopes[i].quarter, scopes[i].people);
     used[i]->n[TCI_N_COUNT]++;
     tci_cell_touch(rollup, scopes[i].quarter, used[i]);
@@ -232,21 +218,65 @@ static int keep_time(const tc_record *row, void *arg) {
 }
 
 /* What goes back goes back where the tip was counted, however long ago. */
-static int apply_refund(tci_rollup *rollup, const tc_record *record) {
+static int apply_refund(tci_rollup *rollup, const tc_record *record, const tci_ahead *ahead) {
   tc_position tip = {0, 0};
   int rc = rollup->engine->ops->read_log(rollup->engine->storage, record->ref - 1, 1, keep_time, &tip);
   if (!rc && tip.seq != record->ref)
     rc = tci_fail(TC_ECORRUPT, "the log has no event %lld, of which event %lld is a refund", (long long)record->ref, (long long)record->seq);
-  change back = {record, tip.created_at_us, -(tci_int128)record->amount, 0, 1};
+  change back = {record, ahead, tip.created_at_us, -(tci_int128)record->amount, 0, 1};
   return rc ? rc : apply_change(rollup, &back);
 }
 
-int tci_rollup_apply(tci_rollup *rollup, const tc_record *record) {
-  change tip = {record, record->created_at_us, record->amount, 1, 0};
+/* ---- before its turn ---- */
+
+static void want_cell(tci_ahead *ahead, tci_hash group, uint32_t time, tci_hash item) {
+  tci_cell_key key = tci_cell_key_of(group, time, item);
+  ahead->cells[ahead->n_cells++] = tci_table_tag(&key);
+}
+
+static void want_group(tci_ahead *ahead, tci_hash group, uint32_t time) {
+  tci_cell_key key = tci_cell_key_of(group, time, (tci_hash){0, 0});
+  ahead->groups[ahead->n_groups++] = tci_table_tag(&key);
+}
+
+void tci_rollup_look_ahead(const tci_rollup *rollup, const tc_record *record, tci_ahead *out) {
+  uint32_t quarter = tci_quarter_of(record->created_at_us), day = tci_day_of(record->created_at_us);
+  tc_text code = record->text[TC_COL_CURRENCY];
+  out->n_cells = out->n_groups = 0;
+  out->room = tci_hash_of(rollup, record->text[TC_COL_ROOM]);
+  out->user = tci_hash_of(rollup, record->text[TC_COL_USER]);
+  out->peer = tci_hash_of(rollup, record->text[TC_COL_PEER]);
+  out->currency = code.len ? tci_hash_of(rollup, code) : rollup->standard;
+  want_group(out, out->room, quarter);
+  if (record->kind == TC_KIND_TIP && !rollup->shadow) {
+    for (int i = 0; i < 2; i++) {
+      tci_hash room = i ? rollup->all : out->room;
+      tci_hash senders = tci_board_hash(rollup, room, TCI_SENDERS, out->currency), recipients = tci_board_hash(rollup, room, TCI_RECIPIENTS, out->currency);
+      want_cell(out, senders, TCI_ALL_TIME, out->user);
+      want_cell(out, recipients, TCI_ALL_TIME, out->peer);
+      want_cell(out, tci_space_hash(TCI_SPACE_RECIPIENT, room), quarter, tci_hash_mix(TCI_SPACE_RECIPIENT, out->currency, out->peer));
+      if (i) continue; /* those of all rooms are never far */
+      want_group(out, senders, TCI_ALL_TIME);
+      want_group(out, recipients, TCI_ALL_TIME);
+      want_group(out, senders, day);
+      want_group(out, recipients, day);
+    }
+  }
+  for (int i = 0; i < out->n_cells; i++) tci_table_prefetch(&rollup->cells, out->cells[i], 0);
+  for (int i = 0; i < out->n_groups; i++) tci_table_prefetch(&rollup->groups, out->groups[i], 0);
+}
+
+void tci_rollup_look_again(const tci_rollup *rollup, const tci_ahead *ahead) {
+  for (int i = 0; i < ahead->n_cells; i++) tci_table_prefetch(&rollup->cells, ahead->cells[i], 1);
+  for (int i = 0; i < ahead->n_groups; i++) tci_table_prefetch(&rollup->groups, ahead->groups[i], 1);
+}
+
+int tci_rollup_apply(tci_rollup *rollup, const tc_record *record, const tci_ahead *ahead) {
+  change tip = {record, ahead, record->created_at_us, record->amount, 1, 0};
   switch (record->kind) {
   case TC_KIND_TIP: return apply_change(rollup, &tip);
-  case TC_KIND_REACTION: return apply_reaction(rollup, record);
-  case TC_KIND_REFUND: return apply_refund(rollup, record);
+  case TC_KIND_REACTION: return apply_reaction(rollup, record, ahead);
+  case TC_KIND_REFUND: return apply_refund(rollup, record, ahead);
   default: return TC_OK; /* nothing is counted of it */
   }
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "engine/rollup/cells.h"
+#include "engine/rollup/standing.h"
 
 static tci_hash board_of(const tci_rollup *rollup, const tci_board_request *request) {
   tci_hash currency = request->currency.len ? tci_hash_of(rollup, request->currency) : rollup->standard;
@@ -40,46 +40,29 @@ static int take_top(tc_text key, tc_text value, void *arg) {
   return 1;
 }
 
-/* Into an empty top, as many as TCI_TOP_MAX. What is not in memory is as the store has it. */
-static int read_top(tci_rollup *rollup, const tci_cell_key *key, tci_top *top) {
+static int tells(const tci_top *top, size_t n) { return !top->stale && (top->complete || top->n >= n); }
+
+/* Into an empty top, the first n of it; *usable = 0: those cannot be told by it. What is not in memory is as the store has it. */
+static int read_top(tci_rollup *rollup, const tci_cell_key *key, size_t n, tci_top *top, int *usable) {
   get g = {top, TC_OK};
   int rc = TC_OK;
   (void)pthread_mutex_lock(&rollup->mutex);
   const tci_group *group = tci_group_find(rollup, key);
-  if (group) g.rc = copy_top(&group->top, TCI_TOP_MAX, top);
+  if (group) g.rc = copy_top(&group->top, n, top);
+  if (group) *usable = tells(&group->top, n);
   (void)pthread_mutex_unlock(&rollup->mutex);
   if (!group) {
     tci_cell_key next = tci_cell_key_next(*key);
     rc = rollup->engine->ops->facts_scan(rollup->engine->storage, TCI_SPACE_TOP, (tc_text){(const char *)key->bytes, sizeof key->bytes},
                                          (tc_text){(const char *)next.bytes, sizeof next.bytes}, take_top, &g);
   }
+  if (!group) *usable = tells(top, n);
   if (!rc && g.rc == TC_ENOMEM) rc = tci_fail(TC_ENOMEM, "out of memory for a leaderboard");
   if (!rc && g.rc) rc = tci_fail(g.rc, "a stored leaderboard cannot be read");
   return rc;
 }
 
 /* ---- the boards themselves ---- */
-
-/* Walks the users of the days [from, to): as many times as they are on one of them. */
-static int walk_boards(tci_rollup *rollup, tci_hash board, uint32_t from, uint32_t to, tci_value_fn fn, void *arg) {
-  tci_overlay overlay = {0};
-  tci_hash zero = {0, 0};
-  tci_cell_key first = tci_cell_key_of(board, from, zero), end = tci_cell_key_of(board, to, zero);
-  int rc = TC_OK;
-  (void)pthread_rwlock_rdlock(&rollup->spilling);
-  (void)pthread_mutex_lock(&rollup->mutex);
-  for (uint32_t day = from; day < to && !rc; day++) {
-    tci_cell_key key = tci_cell_key_of(board, day, zero);
-    const tci_group *group = tci_group_find(rollup, &key);
-    if (group) rc = tci_overlay_add(&overlay, group, TCI_SPACE_BOARD);
-  }
-  (void)pthread_mutex_unlock(&rollup->mutex);
-  tci_overlay_sort(&overlay);
-  if (!rc) rc = tci_overlay_walk(rollup, &overlay, TCI_SPACE_BOARD, &first, &end, fn, arg);
-  (void)pthread_rwlock_unlock(&rollup->spilling);
-  tci_overlay_free(&overlay);
-  return rc;
-}
 
 typedef struct merge {
   tci_ballot *ballot;
@@ -102,7 +85,7 @@ static int make_ballot(tci_rollup *rollup, const tci_board_request *request, tc_
     rc = tci_ballot_count_events(m.ballot, request);
   } else {
     uint32_t from = window_of(request), to = request->window == TC_WINDOW_ALL ? from + 1 : tci_day_of(request->to_us - 1) + 1;
-    rc = walk_boards(rollup, board_of(rollup, request), from, to, add_user, &m);
+    rc = tci_standing_walk(rollup, board_of(rollup, request), from, to, add_user, &m);
     if (!rc) rc = m.rc;
   }
   if (rc) tci_ballot_free(m.ballot);
@@ -115,6 +98,7 @@ int tci_board_top(tc_engine *engine, const tci_board_request *request, tc_board 
   tci_ballot *ballot = NULL;
   int rc = tci_rollup_usable(engine, &rollup);
   if (rc) return rc;
+  int usable = 0;
   tc_board *board = tci_zalloc(sizeof *board);
   if (!board) return tci_fail(TC_ENOMEM, "out of memory for a leaderboard");
   board->top.complete = 1;
@@ -122,9 +106,9 @@ int tci_board_top(tc_engine *engine, const tci_board_request *request, tc_board 
   board->to_us = request->to_us;
   if (is_kept(request)) {
     tci_cell_key key = tci_cell_key_of(board_of(rollup, request), window_of(request), (tci_hash){0, 0});
-    rc = read_top(rollup, &key, &board->top);
+    rc = read_top(rollup, &key, request->limit, &board->top, &usable);
   }
-  if (!rc && (!is_kept(request) || tci_top_needs_rebuild(&board->top))) {
+  if (!rc && !usable) {
     tci_top_free(&board->top);
     rc = make_ballot(rollup, request, (tc_text){NULL, 0}, &ballot);
     if (!rc) rc = tci_ballot_top(ballot, &board->top);
@@ -141,32 +125,18 @@ int tci_board_top(tc_engine *engine, const tci_board_request *request, tc_board 
 
 /* ---- ranks ---- */
 
-typedef struct find {
-  tc_text user;
-  tci_top_entry entry;
-  int found;
-} find;
-
 static int is_user(tc_text a, tc_text b) { return a.len == b.len && !memcmp(a.ptr, b.ptr, a.len); }
-
-static int find_user(const tci_cell_key *key, const tci_value *value, void *arg) {
-  find *f = arg;
-  (void)key;
-  if (!is_user(value->name, f->user)) return 0;
-  f->entry = (tci_top_entry){.sum = value->sum, .count = value->n[TCI_N_COUNT], .seq = value->n[TCI_N_SEQ]};
-  f->found = 1;
-  return 1;
-}
 
 typedef struct better {
   const tci_top_entry *than;
+  tc_text user; /* he may have risen since: nobody stands before himself */
   int64_t n;
 } better;
 
 static int count_better(const tci_cell_key *key, const tci_value *value, void *arg) {
   better *b = arg;
   (void)key;
-  if (value->sum > 0) b->n += tci_top_before(value->sum, value->n[TCI_N_SEQ], b->than->sum, b->than->seq);
+  if (value->sum > 0 && tci_top_before(value->sum, value->n[TCI_N_SEQ], b->than->sum, b->than->seq)) b->n += !is_user(value->name, b->user);
   return b->n >= TC_BOARD_RANK_MAX;
 }
 
@@ -174,25 +144,17 @@ static int count_better(const tci_cell_key *key, const tci_value *value, void *a
 static int rank_kept(tci_rollup *rollup, const tci_board_request *request, tc_text user, tci_top_entry *entry, int64_t *rank) {
   tci_hash board = board_of(rollup, request);
   uint32_t window = window_of(request);
-  tci_cell_key group = tci_cell_key_of(board, window, (tci_hash){0, 0}), key = tci_cell_key_of(board, window, tci_hash_of(rollup, user)),
-               next = tci_cell_key_next(key);
-  tci_overlay overlay = {0};
-  find f = {.user = user};
-  better b = {.than = &f.entry};
-  (void)pthread_rwlock_rdlock(&rollup->spilling);
-  (void)pthread_mutex_lock(&rollup->mutex);
-  const tci_cell *cell = tci_table_find(&rollup->cells, &key);
-  if (cell && cell->dirty) {
-    f.entry = (tci_top_entry){.sum = cell->sum, .count = cell->n[TCI_N_COUNT], .seq = cell->n[TCI_N_SEQ]};
-    f.found = 1;
-  }
-  (void)pthread_mutex_unlock(&rollup->mutex);
-  int rc = f.found ? TC_OK : tci_overlay_walk(rollup, &overlay, TCI_SPACE_BOARD, &key, &next, find_user, &f);
-  (void)pthread_rwlock_unlock(&rollup->spilling);
-  if (!rc && (!f.found || f.entry.sum <= 0)) rc = tci_fail(TC_ENOTFOUND, "the user is not on this leaderboard");
+  tci_cell_key group = tci_cell_key_of(board, window, (tci_hash){0, 0});
+  tci_value value;
+  int found = 0;
+  int rc = tci_standing_find(rollup, board, window, tci_hash_of(rollup, user), &value, &found);
+  if (!rc && (!found || value.sum <= 0)) rc = tci_fail(TC_ENOTFOUND, "the user is not on this leaderboard");
   if (rc) return rc;
+  tci_top_entry his = {.sum = value.sum, .count = value.n[TCI_N_COUNT], .seq = value.n[TCI_N_SEQ]};
+  better b = {.than = &his, .user = user};
   tci_top top = {.complete = 1};
-  rc = read_top(rollup, &group, &top);
+  int usable = 0;
+  rc = read_top(rollup, &group, TCI_TOP_MAX, &top, &usable);
   uint32_t place = 0;
   while (!rc && place < top.n && !is_user((tc_text){top.at[place].name, top.at[place].name_len}, user)) place++;
   if (!rc && place < top.n) {
@@ -200,8 +162,8 @@ static int rank_kept(tci_rollup *rollup, const tci_board_request *request, tc_te
     entry->name = NULL;
     b.n = place;
   } else if (!rc) {
-    rc = walk_boards(rollup, board, window, window + 1, count_better, &b);
-    *entry = f.entry;
+    rc = tci_standing_walk(rollup, board, window, window + 1, count_better, &b);
+    *entry = his;
   }
   tci_top_free(&top);
   if (!rc) *rank = b.n < TC_BOARD_RANK_MAX ? b.n + 1 : TC_BOARD_RANK_MAX + 1;

@@ -7,6 +7,8 @@
 
 tc_text tci_cell_name(const tci_cell *cell) { return (tc_text){(const char *)&cell->n[tci_cell_n(cell->space)], cell->name_len}; }
 
+int tci_cell_is_dirty(const tci_rollup *rollup, const tci_cell *cell) { return cell->dirty == rollup->now + 1; }
+
 static size_t cell_bytes(const tci_cell *cell) { return sizeof *cell + tci_cell_n(cell->space) * sizeof cell->n[0] + cell->name_len + HEAD_BYTES; }
 
 static size_t group_bytes(const tci_group *group) { return sizeof *group + tci_top_bytes(&group->top) + HEAD_BYTES; }
@@ -35,7 +37,7 @@ static int look_up(tci_rollup *rollup, uint32_t space, const tci_cell_key *key, 
   l->space = space;
   int rc = ops->fact_first(rollup->engine->storage, space, l->key, take_value, l);
   if (!rc && l->rc == TC_ENOMEM) return tci_fail(TC_ENOMEM, "out of memory for the rollup");
-  if (!rc && l->rc) return tci_fail(TC_ECORRUPT, "a stored value of space %u cannot be read", space);
+  if (!rc && l->rc) return tci_fail(TC_ECORRUPT, "a stored value of space %u cannot be read: without the derived file it is made anew", space);
   return rc;
 }
 
@@ -44,11 +46,11 @@ static int may_be_stored(const tci_rollup *rollup, uint32_t space, const tci_cel
   uint32_t time = tci_key_time(key);
   if (rollup->shadow) return 0;
   if (space == TCI_SPACE_GOAL) return !rollup->whole;
-  if (space != TCI_SPACE_BOARD && space != TCI_SPACE_TOP) return time < rollup->quarters_from;
+  if (space != TCI_SPACE_BOARD && space != TCI_SPACE_PAST && space != TCI_SPACE_TOP) return time < rollup->quarters_from;
   return time == TCI_ALL_TIME ? !rollup->whole : time < rollup->days_from;
 }
 
-tci_cell *tci_cell_take(tci_rollup *rollup, uint32_t space, const tci_cell_key *key, tc_text prefix, tc_text name, int *rc) {
+static tci_cell *take(tci_rollup *rollup, uint32_t space, const tci_cell_key *key, int stored, tc_text prefix, tc_text name, int *rc) {
   tci_cell *cell = tci_table_find(&rollup->cells, key);
   if (cell) {
     cell->used = rollup->now;
@@ -60,7 +62,7 @@ tci_cell *tci_cell_take(tci_rollup *rollup, uint32_t space, const tci_cell_key *
     *rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
     return NULL;
   }
-  if (may_be_stored(rollup, space, key) && (*rc = look_up(rollup, space, key, &l)) != TC_OK) {
+  if (stored && may_be_stored(rollup, space, key) && (*rc = look_up(rollup, space, key, &l)) != TC_OK) {
     tci_free(cell);
     return NULL;
   }
@@ -76,6 +78,14 @@ tci_cell *tci_cell_take(tci_rollup *rollup, uint32_t space, const tci_cell_key *
   tci_table_add(&rollup->cells, cell);
   rollup->bytes += cell_bytes(cell);
   return cell;
+}
+
+tci_cell *tci_cell_take(tci_rollup *rollup, uint32_t space, const tci_cell_key *key, tc_text prefix, tc_text name, int *rc) {
+  return take(rollup, space, key, 1, prefix, name, rc);
+}
+
+tci_cell *tci_cell_make(tci_rollup *rollup, uint32_t space, const tci_cell_key *key, tc_text name, int *rc) {
+  return take(rollup, space, key, 0, (tc_text){NULL, 0}, name, rc);
 }
 
 tci_group *tci_group_find(const tci_rollup *rollup, const tci_cell_key *key) { return tci_table_find(&rollup->groups, key); }
@@ -117,11 +127,12 @@ static void list_group(tci_rollup *rollup, tci_group *group) {
 }
 
 void tci_cell_touch(tci_rollup *rollup, tci_group *group, tci_cell *cell) {
-  if (cell->dirty) return;
-  cell->dirty = 1;
+  if (tci_cell_is_dirty(rollup, cell)) return;
+  cell->dirty = rollup->now + 1;
   cell->next_dirty = group->dirty;
   group->dirty = cell;
   rollup->dirty_cells++;
+  rollup->dirty_of[cell->space]++;
   list_group(rollup, group);
 }
 
@@ -129,6 +140,7 @@ void tci_group_touch(tci_rollup *rollup, tci_group *group) {
   if (group->top_dirty) return;
   group->top_dirty = 1;
   rollup->dirty_cells++;
+  rollup->dirty_of[TCI_SPACE_TOP]++;
   list_group(rollup, group);
 }
 
@@ -148,7 +160,7 @@ static size_t age_of(const tci_rollup *rollup, uint32_t used) {
 static int weigh_cell(void *object, void *arg) {
   eviction *e = arg;
   const tci_cell *cell = object;
-  if (!cell->dirty) e->by_age[age_of(e->rollup, cell->used)] += cell_bytes(cell);
+  if (!tci_cell_is_dirty(e->rollup, cell)) e->by_age[age_of(e->rollup, cell->used)] += cell_bytes(cell);
   return 0;
 }
 
@@ -170,8 +182,8 @@ static void note_evicted(tci_rollup *rollup, int board, uint32_t time) {
 static int evict_cell(void *object, void *arg) {
   eviction *e = arg;
   tci_cell *cell = object;
-  if (cell->dirty || age_of(e->rollup, cell->used) < e->before) return 0;
-  note_evicted(e->rollup, cell->space == TCI_SPACE_BOARD, tci_key_time(&cell->key));
+  if (tci_cell_is_dirty(e->rollup, cell) || age_of(e->rollup, cell->used) < e->before) return 0;
+  note_evicted(e->rollup, cell->space == TCI_SPACE_BOARD || cell->space == TCI_SPACE_PAST, tci_key_time(&cell->key));
   e->rollup->bytes -= cell_bytes(cell);
   tci_free(cell);
   return 1;

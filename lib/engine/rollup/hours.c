@@ -38,6 +38,11 @@ void tci_hour_give_up(tci_hours *hours, tci_hour *hour) {
   hour->state = TCI_HOUR_UNKNOWN;
 }
 
+void tci_hour_forget(tci_hours *hours, tci_hour *hour) {
+  drop(hours, hour);
+  hour->state = TCI_HOUR_NONE;
+}
+
 static uint64_t (*place_of(const tci_hour *hour, uint64_t h, uint64_t g))[2] {
   size_t at = (size_t)(h ^ h >> 32) & hour->mask;
   while ((hour->slots[at][0] || hour->slots[at][1]) && (hour->slots[at][0] != h || (hour->slots[at][1] & ~UINT64_C(15)) != g)) at = (at + 1) & hour->mask;
@@ -53,8 +58,7 @@ static void make_room(tci_hours *hours, const tci_hour *keep, uint64_t bytes) {
       if (hour != keep && hour->slots && (!oldest || hour->used < oldest->used)) oldest = hour;
     }
     if (!oldest) return;
-    drop(hours, oldest);
-    oldest->state = TCI_HOUR_NONE; /* to be filled from the index, should it be needed */
+    tci_hour_forget(hours, oldest); /* to be filled from the index, should it be needed */
   }
 }
 

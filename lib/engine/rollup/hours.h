@@ -34,6 +34,7 @@ tci_hour *tci_hours_begin(tci_hours *hours, int64_t hour);
 enum { TCI_SEEN_IN_HOUR = 1, TCI_SEEN_IN_QUARTER = 2 };
 int tci_hour_see(tci_hours *hours, tci_hour *hour, uint64_t h, uint64_t g, int quarter);
 void tci_hour_give_up(tci_hours *hours, tci_hour *hour); /* unknown from here on */
+void tci_hour_forget(tci_hours *hours, tci_hour *hour);  /* there is none any more */
 void tci_hours_free(tci_hours *hours);
 
 #endif

@@ -45,6 +45,12 @@ uint32_t tci_key_time(const tci_cell_key *key) {
   return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+tci_hash tci_key_group(const tci_cell_key *key) {
+  tci_hash hash = {0, (uint64_t)key->bytes[8] << 8 | key->bytes[9]};
+  for (int i = 0; i < 8; i++) hash.h = hash.h << 8 | key->bytes[i];
+  return hash;
+}
+
 /* Times far beyond what has a calendar share the first and the last number. */
 static uint32_t number_of(int64_t us, int64_t unit) {
   int64_t n = us / unit - (us % unit < 0);

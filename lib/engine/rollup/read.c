@@ -13,6 +13,17 @@ int tci_rollup_usable(tc_engine *engine, tci_rollup **out) {
   return TC_OK;
 }
 
+/* Who goes first at a rwlock is left open by POSIX, and glibc lets readers in while a spill waits: some that overlap all the time would hold up the indexer for seconds or for ever.
+ * So all go through a gate, at which they stand in line behind it. */
+void tci_rollup_hold(tci_rollup *rollup, int writes) {
+  (void)pthread_mutex_lock(&rollup->gate);
+  if (writes) (void)pthread_rwlock_wrlock(&rollup->spilling);
+  else (void)pthread_rwlock_rdlock(&rollup->spilling);
+  (void)pthread_mutex_unlock(&rollup->gate);
+}
+
+void tci_rollup_release(tci_rollup *rollup) { (void)pthread_rwlock_unlock(&rollup->spilling); }
+
 /* ---- overlay ---- */
 
 int tci_overlay_add(tci_overlay *overlay, const tci_group *group, uint32_t space) {
@@ -84,7 +95,7 @@ int tci_overlay_walk(tci_rollup *rollup, const tci_overlay *overlay, uint32_t sp
   tc_text first = {(const char *)from->bytes, sizeof from->bytes}, end = {(const char *)to->bytes, sizeof to->bytes};
   if (!memcmp(to, &(tci_cell_key){{0}}, sizeof *to)) end = (tc_text){NULL, 0};
   int rc = rollup->shadow ? TC_OK : rollup->engine->ops->facts_scan(rollup->engine->storage, space, first, end, merge_stored, &w);
-  if (!rc && w.damaged) rc = tci_fail(TC_ECORRUPT, "a stored value of space %u cannot be read", space);
+  if (!rc && w.damaged) rc = tci_fail(TC_ECORRUPT, "a stored value of space %u cannot be read: without the derived file it is made anew", space);
   while (!rc && !w.stopped && w.at < overlay->n) give_copy(&w);
   return rc;
 }
@@ -97,10 +108,17 @@ static int collect_quarters(tci_rollup *rollup, uint32_t space, tci_hash room, u
   (void)pthread_mutex_lock(&rollup->mutex);
   if (from < rollup->dirty_from) from = rollup->dirty_from;
   if (to > rollup->dirty_to && rollup->dirty_to != TCI_NEVER) to = rollup->dirty_to + 1;
-  for (uint32_t quarter = from; quarter < to && !rc; quarter++) {
+  /* One late event makes the span years long: then what is dirty is looked through instead. */
+  int wide = to > from && to - from > rollup->dirty_cells;
+  for (uint32_t quarter = from; quarter < to && !wide && !rc; quarter++) {
     tci_cell_key key = tci_cell_key_of(room, quarter, (tci_hash){0, 0});
     const tci_group *group = tci_group_find(rollup, &key);
     if (group && group->dirty) rc = tci_overlay_add(overlay, group, space);
+  }
+  for (const tci_group *group = wide ? rollup->dirty_groups : NULL; group && !rc; group = group->next_dirty) {
+    uint32_t quarter = tci_key_time(&group->key);
+    tci_cell_key key = tci_cell_key_of(room, quarter, (tci_hash){0, 0});
+    if (quarter >= from && quarter < to && !memcmp(&key, &group->key, sizeof key)) rc = tci_overlay_add(overlay, group, space);
   }
   (void)pthread_mutex_unlock(&rollup->mutex);
   tci_overlay_sort(overlay);
@@ -115,10 +133,10 @@ static int walk_quarters(tc_engine *engine, uint32_t space, tc_text room, int64_
   tci_hash of = tci_hash_of(rollup, room), group = tci_space_hash(space, of), zero = {0, 0};
   uint32_t from = tci_quarter_of(from_us), to = tci_quarter_of(to_us - 1) + 1;
   tci_cell_key first = tci_cell_key_of(group, from, zero), end = tci_cell_key_of(group, to, zero);
-  (void)pthread_rwlock_rdlock(&rollup->spilling);
+  tci_rollup_hold(rollup, 0);
   rc = collect_quarters(rollup, space, of, from, to, &overlay);
   if (!rc) rc = tci_overlay_walk(rollup, &overlay, space, &first, &end, fn, arg);
-  (void)pthread_rwlock_unlock(&rollup->spilling);
+  tci_rollup_release(rollup);
   tci_overlay_free(&overlay);
   return rc;
 }

@@ -31,9 +31,15 @@ typedef struct piece {
   int rc;
 } piece;
 
+static int apply(tci_rollup *shadow, const tc_record *record) {
+  tci_ahead ahead;
+  tci_rollup_look_ahead(shadow, record, &ahead);
+  return tci_rollup_apply(shadow, record, &ahead);
+}
+
 static int count_row(const tc_record *row, void *arg) {
   piece *p = arg;
-  p->rc = tci_rollup_apply(p->shadow, row);
+  p->rc = apply(p->shadow, row);
   return p->rc != TC_OK;
 }
 
@@ -54,7 +60,7 @@ static int count_refunds(piece *p) {
       after = (tc_position){refund->created_at_us, refund->seq};
       if (refund->seq > atomic_load(&p->rollup->seq)) continue;
       rc = tci_query_seq(p->rollup->engine, refund->ref, &tip);
-      if (!rc && is_in(p, tip->record.created_at_us)) rc = tci_rollup_apply(p->shadow, refund);
+      if (!rc && is_in(p, tip->record.created_at_us)) rc = apply(p->shadow, refund);
       tc_event_unref(tip);
     }
     end = page->n < PAGE;

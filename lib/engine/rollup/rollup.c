@@ -29,11 +29,13 @@ int tci_rollup_new(tci_rollup **out, tc_engine *engine, uint64_t bytes) {
   rollup->engine = engine;
   rollup->bytes_max = bytes / 4 * 3;
   rollup->hours.bytes_max = bytes / 4;
+  rollup->fills_left = TCI_FILL_MAX;
   rollup->dirty_from = TCI_NEVER;
   rollup->whole = 1;
   tci_buf_init(&rollup->values, SIZE_MAX / 2);
   if (pthread_mutex_init(&rollup->mutex, NULL)) goto no_mutex;
   if (pthread_rwlock_init(&rollup->spilling, NULL)) goto no_spilling;
+  if (pthread_mutex_init(&rollup->gate, NULL)) goto no_gate;
   if (pthread_mutex_init(&rollup->jobs_mutex, NULL)) goto no_jobs;
   if (tci_cond_init(&rollup->job_done)) goto no_done;
   *out = rollup;
@@ -41,6 +43,8 @@ int tci_rollup_new(tci_rollup **out, tc_engine *engine, uint64_t bytes) {
 no_done:
   (void)pthread_mutex_destroy(&rollup->jobs_mutex);
 no_jobs:
+  (void)pthread_mutex_destroy(&rollup->gate);
+no_gate:
   (void)pthread_rwlock_destroy(&rollup->spilling);
 no_spilling:
   (void)pthread_mutex_destroy(&rollup->mutex);
@@ -68,6 +72,7 @@ void tci_rollup_free(tci_rollup *rollup) {
   tci_buf_free(&rollup->values);
   (void)pthread_cond_destroy(&rollup->job_done); /* these fail only in use */
   (void)pthread_mutex_destroy(&rollup->jobs_mutex);
+  (void)pthread_mutex_destroy(&rollup->gate);
   (void)pthread_rwlock_destroy(&rollup->spilling);
   (void)pthread_mutex_destroy(&rollup->mutex);
   tci_free(rollup);
@@ -105,16 +110,29 @@ static int spill_if_due(tci_rollup *rollup) {
   return TC_OK;
 }
 
+enum { PLACES_EARLY = 8, CELLS_EARLY = 4, RING = 16 };
+
+/* Under the mutex. */
+static int apply_some(tci_rollup *rollup, const tc_record *const *records, size_t n) {
+  tci_ahead ring[RING];
+  size_t placed = 0, found = 0;
+  int rc = TC_OK;
+  for (size_t i = 0; i < n && !rc; i++) {
+    for (; placed < n && placed <= i + PLACES_EARLY; placed++) tci_rollup_look_ahead(rollup, records[placed], &ring[placed % RING]);
+    for (; found < n && found <= i + CELLS_EARLY; found++) tci_rollup_look_again(rollup, &ring[found % RING]);
+    if (records[i]->seq <= atomic_load(&rollup->seq)) continue;
+    rc = tci_rollup_apply(rollup, records[i], &ring[i % RING]);
+    if (!rc) atomic_store(&rollup->seq, records[i]->seq);
+  }
+  return rc;
+}
+
 /* In the log's order; those that the cursor has passed are passed over. */
 static int apply_records(tci_rollup *rollup, const tc_record *const *records, size_t n) {
   int rc = TC_OK;
-  for (size_t i = 0; i < n && !rc;) {
+  for (size_t at = 0; at < n && !rc; at += UNDER_LOCK) {
     (void)pthread_mutex_lock(&rollup->mutex);
-    for (size_t end = i + UNDER_LOCK; i < n && i < end && !rc; i++) {
-      if (records[i]->seq <= atomic_load(&rollup->seq)) continue;
-      rc = tci_rollup_apply(rollup, records[i]);
-      if (!rc) atomic_store(&rollup->seq, records[i]->seq);
-    }
+    rc = apply_some(rollup, records + at, n - at < UNDER_LOCK ? n - at : UNDER_LOCK);
     (void)pthread_mutex_unlock(&rollup->mutex);
     if (!rc) rc = spill_if_due(rollup);
   }
@@ -272,6 +290,8 @@ static int load(tci_rollup *rollup) {
   if (!rc && rollup->stored_seq) rc = engine->ops->fact_first(engine->storage, TCI_SPACE_META, (tc_text){"", 0}, take_meta, rollup);
   if (!rc && rollup->stored_seq && (rollup->whole || rollup->failed))
     rc = tci_fail(TC_ECORRUPT, "the derived file's statistics are of another sort: remove it, it is built anew");
+  if (rc) return rc;
+  if (rollup->stored_seq) rc = tci_rollup_tell_goals(rollup);
   if (rc) return rc;
   rollup->failed = 0;
   rollup->quarters_from = rollup->stored_seq ? rollup->newest_quarter + 1 : 0;

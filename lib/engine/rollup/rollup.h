@@ -1,6 +1,6 @@
 /* rollup.h - sums, counts and boards over the log, kept as it grows: what the rest of the engine and lib/api see of it.
  *
- * The rollup is one more cursor. It runs on the indexer's thread, is as exact as the log, and nearly as fresh (some 0.3 s behind). docs/decisions/0006-cells.md says
+ * The rollup is one more cursor. It runs on the indexer's thread, is as exact as the log, and nearly as fresh (0.2 to 1 s behind). docs/decisions/0006-cells.md says
  * how it is made. Reads: any thread, several at once; they may read the derived file, so not on the front's thread. All return TC_OK or a code with its detail:
  * TC_ENOTSUP (the storage keeps no facts), TC_EBUSY (no reader is free, or the rollup is being built anew: it is far behind the log), TC_ESTORAGE, TC_ENOMEM, TC_ELIMIT.
  */
@@ -75,8 +75,8 @@ typedef struct tci_recipient_sum {
 typedef int (*tci_recipient_fn)(const tci_recipient_sum *recipient, void *arg);
 int tci_rollup_recipients(tc_engine *engine, tc_text room, int64_t from_us, int64_t to_us, tci_recipient_fn fn, void *arg);
 
-/* Exact from the events themselves (index and tail), whatever the bounds: costs them, at most TCI_COUNT_MAX, else TC_ELIMIT. out[TCI_SENDERS ...]. */
-#define TCI_COUNT_MAX 5000000
+/* Exact from the events themselves (index and tail), whatever the bounds: costs them, at most TCI_PEOPLE_EVENTS_MAX, else TC_ELIMIT. out[TCI_SENDERS ...]. */
+#define TCI_PEOPLE_EVENTS_MAX 5000000
 int tci_rollup_count_unique(tc_engine *engine, tc_text room, int64_t from_us, int64_t to_us, int64_t out[TCI_UNIQUES]);
 
 /* A goal's progress since after_seq of its making. Both 0 where nothing has come. */

@@ -24,6 +24,13 @@ static size_t place_of(const tci_table *table, const tci_cell_key *key, uint64_t
   return at;
 }
 
+void tci_table_prefetch(const tci_table *table, uint64_t tag, int object) {
+  if (!table->mask) return;
+  const tci_table_slot *slot = &table->slots[(size_t)tag & table->mask];
+  if (object) __builtin_prefetch(slot->at);
+  else __builtin_prefetch(slot);
+}
+
 void *tci_table_find(const tci_table *table, const tci_cell_key *key) { return table->mask ? table->slots[place_of(table, key, tci_table_tag(key))].at : NULL; }
 
 int tci_table_reserve(tci_table *table, size_t more) {

@@ -2,7 +2,8 @@
 #include "engine/page.h"
 #include "engine/rollup/cells.h"
 
-#define PAGE 1000
+#define PAGE_FIRST 16 /* most hours have few events, and a page goes on below them */
+#define PAGE_MAX 1000
 #define SEEN_BYTES (UINT64_C(1) << 30)
 
 typedef struct count {
@@ -26,8 +27,8 @@ static int see_page(count *c, const tc_page *page, int64_t from_us, int *end) {
     const tc_record *record = &page->events[i]->record;
     if (record->created_at_us < from_us) {
       *end = 1;
-    } else if (++c->events > TCI_COUNT_MAX) {
-      rc = tci_fail(TC_ELIMIT, "more than %d events to count people in", TCI_COUNT_MAX);
+    } else if (++c->events > TCI_PEOPLE_EVENTS_MAX) {
+      rc = tci_fail(TC_ELIMIT, "more than %d events to count people in", TCI_PEOPLE_EVENTS_MAX);
     } else {
       rc = see(c, record->kind == TC_KIND_TIP ? TCI_SENDERS : TCI_REACTORS, record->text[TC_COL_USER]);
       if (!rc && record->kind == TC_KIND_TIP) rc = see(c, TCI_RECIPIENTS, record->text[TC_COL_PEER]);
@@ -38,7 +39,7 @@ static int see_page(count *c, const tc_page *page, int64_t from_us, int *end) {
 
 static int count_kind(count *c, uint32_t kind, tc_text room, int64_t from_us, int64_t to_us) {
   tc_position after = {to_us, INT64_MIN};
-  tci_list_request request = {.filter = {.kind = kind}, .after = &after, .size = PAGE};
+  tci_list_request request = {.filter = {.kind = kind}, .after = &after, .size = PAGE_FIRST};
   if (room.len) request.filter.text[TC_COL_ROOM] = room;
   int rc = TC_OK, end = 0;
   while (!rc && !end) {
@@ -46,9 +47,10 @@ static int count_kind(count *c, uint32_t kind, tc_text room, int64_t from_us, in
     rc = tci_query_list(c->rollup->engine, &request, &page);
     if (rc) break;
     rc = see_page(c, page, from_us, &end);
-    if (page->n < PAGE) end = 1;
+    if (page->n < request.size) end = 1;
     else after = (tc_position){page->events[page->n - 1]->record.created_at_us, page->events[page->n - 1]->record.seq};
     tc_page_free(page);
+    request.size = request.size * 2 < PAGE_MAX ? request.size * 2 : PAGE_MAX;
   }
   return rc;
 }

@@ -3,8 +3,8 @@
 #include "engine/rollup/cells.h"
 
 size_t tci_cell_n(uint32_t space) {
-  static const size_t n[] = {
-    [TCI_SPACE_ROLLUP] = TCI_N_ROLLUP, [TCI_SPACE_EMOJI] = 1, [TCI_SPACE_RECIPIENT] = 1, [TCI_SPACE_BOARD] = TCI_N_BOARD, [TCI_SPACE_GOAL] = 1};
+  static const size_t n[] = {[TCI_SPACE_ROLLUP] = TCI_N_ROLLUP, [TCI_SPACE_EMOJI] = 1,         [TCI_SPACE_RECIPIENT] = 1,
+                             [TCI_SPACE_BOARD] = TCI_N_BOARD,   [TCI_SPACE_GOAL] = TCI_N_GOAL, [TCI_SPACE_PAST] = TCI_N_PAST};
   return space < sizeof n / sizeof *n ? n[space] : 0;
 }
 
