@@ -199,7 +199,7 @@ class Model:
         return [(name, count, -total) for total, _, name, count in order]
 
     def progress(self, goal):
-        """How many tips count for a goal, what they make, and whether that ever met the target: of those that came after it and before it was closed, and what went back of them."""
+        """How many tips count for a goal (those after it and before it was closed), what they make less what went back, and whether that ever met the target."""
         tips = amount = reached = 0
         for tip, change, count in self.ledger[goal.after : goal.until]:
             if tip.room != goal.room or tip.place < goal.after or (goal.deadline and tip.created >= goal.deadline):

@@ -1,5 +1,5 @@
-"""Random histories of tips, reactions and refunds, with an imported past, restarts, kills, clocks that jump, full disks and ticks of random size: what the engine keeps must equal a
-plain recomputation (model.py) to the cent: periods at every granularity and in five zones, emojis, recipients, leaderboards and ranks.
+"""Random histories of tips, reactions and refunds, with an imported past, restarts, kills, clocks that jump, full disks and ticks of random size: what the
+engine keeps must equal a plain recomputation (model.py) to the cent: periods at every granularity and in five zones, emojis, recipients, leaderboards, ranks, goals.
 
 usage: property.py HOST [--seconds S] [--seed N]
 HOST is the program of property_host.c. The seed is printed, with it a failure comes again. The last line is `N passed, N failed`: a history is one test.
@@ -202,7 +202,7 @@ class History:
             self.random.choice((self.tip, self.react))()
 
     def make_past(self, n):
-        """What an import brings: events of any time, refunds that are older than their tips. Returns what puts them into the model, when their numbers are known."""
+        """What an import brings: events of any time, refunds older than their tips. Returns what puts them into the model, when their numbers are known."""
         r = self.random
         _, seq = ("", 1) if self.memory else self.host.ask("next", self.host.url)
         seq, span, adds = int(seq), self.random.choice((3600, 86400, 40 * 86400)) * SECOND, []
@@ -254,9 +254,8 @@ class History:
     def same(self, words, rows, expected):
         if rows != expected:
             differ = next((i for i, pair in enumerate(zip(rows, expected)) if pair[0] != pair[1]), min(len(rows), len(expected)))
-            raise Mismatch(
-                "%s: row %d of %d/%d is\n  %s\nand must be\n  %s" % (words, differ, len(rows), len(expected), rows[differ : differ + 1], expected[differ : differ + 1])
-            )
+            where = "%s: row %d of %d/%d" % (words, differ, len(rows), len(expected))
+            raise Mismatch("%s is\n  %s\nand must be\n  %s" % (where, rows[differ : differ + 1], expected[differ : differ + 1]))
         self.checks += 1
 
     def compare(self, what, room, grain, zone, currency, begin, end):
@@ -294,7 +293,7 @@ class History:
     def compare_goals(self, room):
         goals = sorted((number, goal) for number, goal in self.model.goals.items() if goal.room == room)
         expected = [[str(number), *self.model.progress(goal)] for number, goal in goals]
-        for _ in range(100):  # that a target was met is said by an event of its own, a moment later
+        for _ in range(500):  # that a target was met is said by an event of its own, a moment later
             rows, _ = self.host.ask("goals", room)
             if rows == expected:
                 break

@@ -1,8 +1,8 @@
-/* property_host.c - an engine on a leash: reads commands from stdin, one a line with words between tabs, and answers each with lines on stdout that end in one that begins with '.'.
- * property.py drives it. The clock is what the last `clock` said.
+/* property_host.c - an engine on a leash: reads commands from stdin, one a line with words between tabs, and answers each with lines on stdout, the last of which
+ * begins with '.'. property.py drives it. The clock is what the last `clock` said.
  *
- *   past KIND CREATED_AT_US ROOM USER PEER HUNDREDTHS CURRENCY EMOJI REF TIP_ID     what the next `open` finds in the log besides: an imported history, in any order of time.
- *                             KIND: tip, react, refund. REF: the seq of a refund's tip
+ *   past KIND CREATED_AT_US ROOM USER PEER HUNDREDTHS CURRENCY EMOJI REF TIP_ID
+ *                             what the next `open` finds in the log besides: an imported history, in any order of time. KIND: tip, react, refund. REF: the seq of a refund's tip
  *   next URL                  . the seq that the next event of the log will have: nobody has it open
  *   open URL THREADS BYTES    THREADS 0: no threads, the engine moves only by ticks; BYTES: tc_options.rollup_bytes. A line `ID SEQ` for each of the past
  *   close | die               die: the process ends as by kill -9
