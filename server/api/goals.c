@@ -1,10 +1,10 @@
 /* goals.c - /api/rooms/{roomId}/goals and /api/goals/{id}. */
-#include "server/live/goals.h"
 #include "answer.h"
 #include "handlers.h"
 #include "key.h"
 #include "media.h"
 #include "query.h"
+#include "server/live/goals.h"
 
 #define ID_MAX_BYTES 64
 #define ROOM_MAX_BYTES (255 * 12) /* four bytes a code point, three times as long when encoded */
