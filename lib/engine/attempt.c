@@ -10,6 +10,7 @@
 #include "webhook/text.h"
 
 #define LINES_MAX (16u << 10)
+#define PREPARED_FOR_US 5000000
 #define BODY_MAX (8u << 20)
 #define TEST_BODY "{\"event\":\"test.event\",\"message\":\"This is a test webhook delivery\"}"
 
@@ -55,6 +56,7 @@ tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event,
 }
 
 void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel) {
+  (void)tci_signer_take(w, parcel);
   unlink_unrecorded(w, parcel);
   tci_hook_unref(parcel->hook);
   tc_event_unref(parcel->event);
@@ -137,9 +139,8 @@ static int put_signatures(tci_webhooks *w, tci_parcel *parcel, const char *id, i
   return rc ? rc : lines->err;
 }
 
-static int set_headers(tci_webhooks *w, tci_parcel *parcel) {
+static int set_headers(tci_webhooks *w, tci_parcel *parcel, int64_t now_us) {
   char name[TCI_EVENT_NAME_SIZE];
-  int64_t now_us = tci_webhooks_now_us(w);
   char id[96];
   tci_buf *lines = &parcel->lines;
   size_t n = 0;
@@ -309,14 +310,31 @@ static void landed_outside(tc_send *send, const tc_sent *told) {
   landed(send, &sent);
 }
 
-int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
-  tci_target *target = parcel->target;
+int tci_parcel_prepare(tci_webhooks *w, tci_parcel *parcel) {
+  parcel->prepared_us = 0;
   tci_buf_clear(&parcel->lines);
   tci_buf_clear(&parcel->body);
-  tci_hook_unref(parcel->hook);
-  parcel->hook = tci_hook_ref(target->hook);
+  int64_t now_us = tci_webhooks_now_us(w);
   int rc = set_body(w, parcel);
-  if (!rc) rc = set_headers(w, parcel);
+  if (!rc) rc = set_headers(w, parcel, now_us);
+  if (!rc) parcel->prepared_us = now_us;
+  return rc;
+}
+
+/* The signed time may be a little old: receivers allow for minutes. */
+static int is_ready(const tci_webhooks *w, const tci_parcel *parcel) {
+  int64_t age_us = tci_webhooks_now_us(w) - parcel->prepared_us;
+  return parcel->hook == parcel->target->hook && age_us >= 0 && age_us < PREPARED_FOR_US;
+}
+
+int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
+  tci_target *target = parcel->target;
+  int rc = TC_OK;
+  if (!tci_signer_take(w, parcel) || !is_ready(w, parcel)) {
+    tci_hook_unref(parcel->hook);
+    parcel->hook = tci_hook_ref(target->hook);
+    rc = tci_parcel_prepare(w, parcel);
+  }
   if (rc) return rc;
   tci_url url;
   parcel->why = NULL;

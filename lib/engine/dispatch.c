@@ -34,6 +34,7 @@ static void wait_in_line(tci_webhooks *w, tci_target *target, tci_parcel *parcel
   else target->first = parcel;
   target->last = parcel;
   target->waiting++;
+  if (target->waiting > w->max_per_endpoint) tci_signer_put(w, parcel);
 }
 
 /* An event for one webhook: sent, kept waiting, or owed. */
@@ -76,10 +77,14 @@ static int take_event(tci_webhooks *w, tc_event *event) {
 }
 
 /* One webhook alone that gets on is waited for: what it cannot take yet would be written down only to be read back. With another the cursor goes on, or the one would hold up the other. */
-static int is_to_be_waited_for(const tci_webhooks *w) {
+static int is_to_be_waited_for(tci_webhooks *w) {
   const tci_target *only = w->target_count == 1 ? w->targets[0] : NULL;
   if (!only || only->hook->flags & TC_WEBHOOK_ORDERED || only->success_us <= tci_engine_mono_us(w->engine) - 2 * TCI_RECORD_AFTER_US) return 0;
-  return only->waiting >= TCI_PARCELS_PER_TARGET || only->next_due_us <= tci_webhooks_now_us(w);
+  if (only->next_due_us <= tci_webhooks_now_us(w)) return 1;
+  /* Many at once, and then for a while none: so its log is read, and its signer woken, once for hundreds. */
+  if (only->waiting >= TCI_PARCELS_PER_TARGET) w->brimful = 1;
+  if (only->waiting < TCI_PARCELS_PER_TARGET / 2) w->brimful = 0;
+  return w->brimful;
 }
 
 /* 1: there may be more. */
@@ -330,6 +335,7 @@ static int turn(tci_webhooks *w) {
   if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: %s", tci_fail_detail());
   run_errands(w);
   int more = w->parcels < TCI_PARCELS_MAX * 2 ? pull(w) : 0;
+  tci_signer_ring(w);
   serve_active(w);
   record_late(w);
   int64_t since_us = w->ledger.dirty_since_us;

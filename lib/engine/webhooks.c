@@ -38,12 +38,13 @@ int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
   if (pthread_mutex_init(&w->mutex, NULL)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
   w->mutex_made = 1;
   if (!options) options = &standard;
+  if (!engine->pump.on && tci_signer_open(&w->signer)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
   int rc = read_options(w, options);
   if (!rc) rc = tci_hooks_load(w);
   if (!rc && options->transport) {
     w->transport = *options->transport;
   } else if (!rc) {
-    rc = tci_curl_open(&w->transport, &w->policy, w->max_in_flight, w->max_per_endpoint);
+    rc = tci_curl_open(&w->transport, &w->policy, w->max_in_flight, w->max_per_endpoint, !engine->pump.on);
     if (rc) rc = tci_fail(rc, "cannot set up HTTP for webhooks");
     w->own_transport = !rc;
   }
@@ -73,6 +74,7 @@ void tci_webhooks_free(tci_webhooks *w) {
   if (!w) return;
   if (w->own_transport) tci_curl_close(&w->transport);
   tci_targets_free(w);
+  tci_signer_close(&w->signer);
   for (size_t i = 0; i < w->hook_count; i++) tci_hook_unref(w->hooks[i]);
   tci_free(w->hooks);
   while (w->errands) {

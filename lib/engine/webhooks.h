@@ -35,8 +35,11 @@ struct tci_parcel {
   tci_parcel *prev, *next; /* of those that are not recorded, by seq; or of none */
   tci_parcel *next_waiting;
   tci_parcel *prev_sending, *next_sending;
+  tci_parcel *prev_unsigned, *next_unsigned;
+  int handed;  /* the signer has it, or had: body, lines, headers and prepared_us are his until tci_signer_take */
+  int signing; /* the signer's */
   tci_target *target;
-  tci_hook *hook;  /* as it was when the attempt began */
+  tci_hook *hook;  /* as it was when the attempt began, or was made ready */
   tc_event *event; /* NULL: a test */
   int64_t seq, first_us, made_us, began_us;
   int32_t attempt;
@@ -45,9 +48,20 @@ struct tci_parcel {
   const char *why; /* static: the policy refuses its URL by now, it was not sent */
   struct tci_webhooks *webhooks;
   tc_send send;
+  int64_t prepared_us; /* 0: not ready to be sent */
   tci_buf lines, body; /* the headers' texts, NUL-terminated each; a body that is not the event's own */
   const char *headers[16];
 };
+
+/* Signs ahead, on a thread of its own (signer.c). */
+typedef struct tci_signer {
+  pthread_mutex_t mutex;
+  pthread_cond_t work, made;
+  tci_thread thread; /* started by the first parcel */
+  tci_parcel *first, *last, *awaited;
+  int open, stop;
+  int brought; /* the dispatcher's: something was put since it was rung for */
+} tci_signer;
 
 struct tci_target {
   tci_hook *hook;
@@ -101,6 +115,7 @@ typedef struct tci_webhooks {
   tci_errand *errands, **last_errand;
   _Atomic uint64_t asked; /* how many errands there were; written under mutex */
 
+  tci_signer signer;
   tc_transport transport;
   int own_transport; /* curl's */
   tci_thread thread;
@@ -119,6 +134,7 @@ typedef struct tci_webhooks {
   size_t refused;       /* of in_flight: those with why */
   int to_note;          /* of some target */
   int transport_error;  /* what its last poll said */
+  int brimful;          /* the only webhook has so much waiting that nothing is taken until half of it has gone */
   int stuck;            /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
   int running;          /* between begin and end */
   int64_t horizon_seq;  /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
@@ -154,7 +170,12 @@ int tci_webhooks_begin(tci_webhooks *w);             /* 1: it runs. What keeps i
 int tci_webhooks_turn(tci_webhooks *w);              /* in how many ms the next is wanted; 0: there is more to do */
 int tci_webhooks_poll(tci_webhooks *w, int wait_ms); /* the transport's part; 1: something has landed */
 void tci_webhooks_end(tci_webhooks *w);
-int tci_targets_refresh(tci_webhooks *w); /* follows the registry */
+int tci_signer_open(tci_signer *signer);                  /* TC_OK, TC_ENOMEM */
+void tci_signer_close(tci_signer *signer);                /* nothing is with it. Takes one that is zero */
+void tci_signer_put(tci_webhooks *w, tci_parcel *parcel); /* it will be sent, but not now. Best effort */
+void tci_signer_ring(tci_webhooks *w);                    /* that it may begin with what was put */
+int tci_signer_take(tci_webhooks *w, tci_parcel *parcel); /* it is the caller's again. 1: prepared */
+int tci_targets_refresh(tci_webhooks *w);                 /* follows the registry */
 void tci_targets_free(tci_webhooks *w);
 void tci_target_touch(tci_webhooks *w, tci_target *target); /* something waits for it, is owed to it, or it is gone */
 tci_target *tci_target_find(tci_webhooks *w, int64_t id);   /* one that is not gone */
@@ -164,6 +185,8 @@ uint64_t tci_room_hash(const tci_webhooks *w, const char *room);
 
 tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event, int64_t seq, int32_t attempt, int64_t first_us, int recorded);
 void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel);
+/* Body and headers of an attempt that begins about now, for parcel->hook. Any one thread. TC_OK, TC_ENOMEM. */
+int tci_parcel_prepare(tci_webhooks *w, tci_parcel *parcel);
 int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel); /* TC_OK: under way */
 /* For those that were refused when they were to be sent: what the transport does for the others. */
 void tci_parcels_refuse(tci_webhooks *w);

@@ -4,7 +4,7 @@
  *  - Addresses are judged in open_socket, which curl calls with the very address that it connects to. A connection that is used again was judged when it was made, by the same policy.
  *  - Signals. CURLOPT_NOSIGNAL keeps curl from SIGALRM, but also from ignoring SIGPIPE, which it could do only for the whole process; whether a TLS library writes with write(2) is up
  *    to the version (with OpenSSL curl sends by itself since 7.88). So every call that may write or start a thread is made with all signals blocked, and a SIGPIPE that came of it is
- *    taken away before the mask is put back. curl's resolver threads inherit the mask: the host's handlers never run on them.
+ *    taken away before the mask is put back. curl's resolver threads inherit the mask: the host's handlers never run on them. A thread of the library has them blocked all its life.
  *  - curl waits for a resolver's thread when a transfer ends before the name is known, and getaddrinfo can take half a minute: one dead name server would hold all deliveries.
  *    CURLOPT_QUICK_EXIT lets go of such a thread instead; it ends by itself, and frees what it has. It outlives the transport in the worst case, as the library must not be unloaded.
  *  - Transfers beyond max_per_host wait inside curl, which does not look at their time meanwhile; sweep does.
@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/sys.h"
@@ -48,6 +49,7 @@ typedef struct curl {
   const tci_policy *policy;
   CURLM *multi;
   tci_curl_loop loop;
+  int sheltered; /* its thread has all signals blocked */
   transfer *active, *idle;
   uint32_t max, count; /* count: of active */
   uint32_t unsent;     /* of active: those with why, which curl does not know */
@@ -58,14 +60,16 @@ typedef struct shelter {
   sigset_t before;
 } shelter;
 
-static void take_shelter(shelter *out) {
+static void take_shelter(const curl *self, shelter *out) {
   sigset_t all;
+  if (self->sheltered) return;
   sigfillset(&all);
   (void)pthread_sigmask(SIG_BLOCK, &all, &out->before);
 }
 
-static void leave_shelter(const shelter *from) {
+static void leave_shelter(const curl *self, const shelter *from) {
   sigset_t pipe;
+  if (self->sheltered) return;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
   /* A caller that had SIGPIPE blocked may have one of its own waiting, and is safe from ours. */
@@ -82,6 +86,13 @@ static curl_socket_t open_socket(void *userdata, curlsocktype purpose, struct cu
     return CURL_SOCKET_BAD;
   }
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* May be called when the handle that made the connection is long gone. */
+static int close_socket(void *userdata, curl_socket_t socket) {
+  curl *self = userdata;
+  tci_curl_loop_forget(&self->loop, socket);
+  return close(socket);
 }
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *userdata) {
@@ -134,6 +145,8 @@ static int set_constants(transfer *of) {
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_ERRORBUFFER, of->detail);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_OPENSOCKETDATA, of);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_CLOSESOCKETDATA, of->curl);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_WRITEFUNCTION, take_body);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_WRITEDATA, of);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_HEADERFUNCTION, take_header);
@@ -222,7 +235,7 @@ static int begin(void *userdata, tc_send *send) {
   curl *self = userdata;
   if (self->count >= self->max) return TC_EBUSY;
   shelter from;
-  take_shelter(&from);
+  take_shelter(self, &from);
   int err = TC_ENOMEM;
   transfer *of = take_transfer(self);
   if (of) {
@@ -235,16 +248,17 @@ static int begin(void *userdata, tc_send *send) {
       self->idle = of;
     }
   }
-  leave_shelter(&from);
+  leave_shelter(self, &from);
   return err;
 }
 
 static void give_up(void *userdata, tc_send *send) {
+  curl *self = userdata;
   if (!send->transport) return;
   shelter from;
-  take_shelter(&from);
-  retire(userdata, send->transport);
-  leave_shelter(&from);
+  take_shelter(self, &from);
+  retire(self, send->transport);
+  leave_shelter(self, &from);
 }
 
 static int peer_is_public(const transfer *of) {
@@ -343,11 +357,11 @@ static int poll_curl(void *userdata, int32_t timeout_ms) {
   int sweeps = may_sweep(self);
   if (!count && !sweeps && tci_curl_loop_due_ms(&self->loop)) return TC_OK;
   shelter from;
-  take_shelter(&from);
+  take_shelter(self, &from);
   CURLMcode rc = tci_curl_loop_act(&self->loop, ready, count, sweeps);
   finish_done(self);
   sweep(self);
-  leave_shelter(&from);
+  leave_shelter(self, &from);
   return !rc ? TC_OK : rc == CURLM_OUT_OF_MEMORY ? TC_ENOMEM : TC_EUNKNOWN;
 }
 
@@ -364,7 +378,8 @@ static int32_t get_timeout_ms(void *userdata) {
 
 static void close_curl(curl *self) {
   shelter from;
-  take_shelter(&from);
+  self->sheltered = 0; /* this may be another thread */
+  take_shelter(self, &from);
   while (self->active) retire(self, self->active);
   for (transfer *of = self->idle, *next; of; of = next) {
     next = of->next;
@@ -373,7 +388,7 @@ static void close_curl(curl *self) {
   (void)curl_multi_cleanup(self->multi); /* nothing in it, nothing running; takes NULL */
   tci_curl_loop_close(&self->loop);
   curl_global_cleanup();
-  leave_shelter(&from);
+  leave_shelter(self, &from);
   tci_free(self);
 }
 
@@ -390,7 +405,7 @@ static int set_limits(CURLM *multi, uint32_t max_connections, uint32_t max_per_h
   return rc ? TC_ENOMEM : TC_OK;
 }
 
-int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host) {
+int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host, int sheltered) {
   curl *self = tci_zalloc(sizeof *self);
   if (!self) return TC_ENOMEM;
   /* Counted inside curl: each transport has its own init and cleanup, beside the host's. Safe from any thread since 7.84 where the compiler has atomics, which every one that
@@ -402,6 +417,7 @@ int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_conn
   self->loop.epoll_fd = self->loop.bell_fd = -1;
   self->policy = policy;
   self->max = max_connections;
+  self->sheltered = sheltered;
   self->multi = curl_multi_init();
   int rc = self->multi ? set_limits(self->multi, max_connections, max_per_host) : TC_ENOMEM;
   if (!rc) rc = tci_curl_loop_open(&self->loop, self->multi);

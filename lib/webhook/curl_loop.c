@@ -4,21 +4,47 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/sys.h"
 #include "base/wake.h"
 #include "tipcurrent/error.h"
 
+typedef struct tci_curl_watched {
+  uint32_t events; /* in the set for them; 0: not in it */
+  int kept;        /* curl does not ask for it now */
+} watched;
+
+/* NULL: no memory, then it is not remembered. */
+static watched *find(tci_curl_loop *loop, curl_socket_t socket) {
+  if (socket >= loop->watched_n) {
+    int n = socket + 64;
+    watched *larger = tci_realloc(loop->watched, (size_t)n * sizeof *larger);
+    if (!larger) return NULL;
+    for (int i = loop->watched_n; i < n; i++) larger[i] = (watched){0, 0};
+    loop->watched = larger;
+    loop->watched_n = n;
+  }
+  return &loop->watched[socket];
+}
+
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *userdata, void *unused) {
-  const tci_curl_loop *loop = userdata;
+  tci_curl_loop *loop = userdata;
+  watched *w = find(loop, socket);
   struct epoll_event event = {.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u), .data.fd = socket};
   (void)easy;
   (void)unused;
   if (what == CURL_POLL_REMOVE) {
-    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, socket, &event); /* ENOENT: it never came in */
+    if (w && w->events) w->kept = 1;
+    else (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, socket, &event); /* ENOENT: it never came in */
     return 0;
   }
-  /* Mostly it is new: curl takes a kept connection out between two requests. */
-  if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, socket, &event) && errno == EEXIST) (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, socket, &event);
+  if (w && w->events == event.events) {
+    w->kept = 0;
+    return 0;
+  }
+  int failed = epoll_ctl(loop->epoll_fd, w && w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event);
+  if (failed && errno == EEXIST) failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, socket, &event);
+  if (w) *w = (watched){failed ? 0 : event.events, 0};
   return 0; /* a failure too: see the notes */
 }
 
@@ -46,6 +72,9 @@ void tci_curl_loop_close(tci_curl_loop *loop) {
   tci_wake_close(loop->epoll_fd);
   tci_wake_close(loop->bell_fd);
   loop->epoll_fd = loop->bell_fd = -1;
+  tci_free(loop->watched);
+  loop->watched = NULL;
+  loop->watched_n = 0;
 }
 
 int tci_curl_loop_due_ms(const tci_curl_loop *loop) {
@@ -62,6 +91,12 @@ int tci_curl_loop_wait(tci_curl_loop *loop, int timeout_ms, tci_curl_ready *read
   for (int i = 0; i < n; i++) {
     if (events[i].data.fd == loop->bell_fd) {
       tci_wake_drain(loop->bell_fd);
+      continue;
+    }
+    watched *w = events[i].data.fd < loop->watched_n ? &loop->watched[events[i].data.fd] : NULL;
+    if (w && w->kept) {
+      (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, events[i].data.fd, NULL); /* its peer has closed it: curl sees that when it wants to use it */
+      *w = (watched){0, 0};
       continue;
     }
     uint32_t got = events[i].events;
@@ -82,6 +117,10 @@ CURLMcode tci_curl_loop_act(tci_curl_loop *loop, const tci_curl_ready *ready, in
     rc = curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
   }
   return rc;
+}
+
+void tci_curl_loop_forget(tci_curl_loop *loop, curl_socket_t socket) {
+  if (socket < loop->watched_n) loop->watched[socket] = (watched){0, 0};
 }
 
 void tci_curl_loop_wake(tci_curl_loop *loop) { tci_wake_ring(loop->bell_fd); }

@@ -13,8 +13,9 @@
  * netrc, no cookies, no signal; the address is checked in CURLOPT_OPENSOCKETFUNCTION, so what is checked is what is connected to, each time; a connection that is used again was
  * checked when it was made. policy must outlive it; a change between calls counts for new connections. max_connections is also how many may be begun at once (TC_EBUSY beyond); those
  * beyond max_per_host (0: no limit; a host is a name with a port) wait inside, and their time runs. begin: TC_ELIMIT with more than 24 headers. done hears a response as valid UTF-8
- * of at most 1,000 code points, none of a peer that is not public, and an error as one line of valid UTF-8. TC_OK, TC_ENOMEM, TC_ELIMIT (no descriptors). */
-int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host);
+ * of at most 1,000 code points, none of a peer that is not public, and an error as one line of valid UTF-8. sheltered: begin, abort and poll are called by a
+ * thread that has all signals blocked, as those of the library have. TC_OK, TC_ENOMEM, TC_ELIMIT (no descriptors). */
+int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host, int sheltered);
 void tci_curl_close(tc_transport *transport); /* takes one that was never opened */
 
 #endif

@@ -51,7 +51,7 @@ client *open_client(const char *allowed, uint32_t max, uint32_t max_per_host) {
   const char *bad = NULL;
   ck_assert_ptr_nonnull(self);
   ck_assert_int_eq(tci_policy_read(&self->policy, allowed, &bad), TC_OK);
-  ck_assert_int_eq(tci_curl_open(&self->transport, &self->policy, max, max_per_host), TC_OK);
+  ck_assert_int_eq(tci_curl_open(&self->transport, &self->policy, max, max_per_host, 0), TC_OK);
   return self;
 }
 

@@ -277,7 +277,7 @@ START_TEST(signals_of_the_host_come_through_and_ours_do_not) {
   tci_policy policy = {0};
   tc_transport transport;
   int done = 0;
-  ck_assert_int_eq(tci_curl_open(&transport, &policy, 4, 4), TC_OK);
+  ck_assert_int_eq(tci_curl_open(&transport, &policy, 4, 4, 0), TC_OK);
   tc_send send = {.url = "gopher://a/", .done = raise_pipe, .owner = &done};
   ck_assert_int_eq(transport.begin(transport.userdata, &send), TC_OK);
   ck_assert_int_eq(transport.poll(transport.userdata, 1000), TC_OK);

@@ -88,7 +88,7 @@ static int deliver_two(void) {
   tci_policy policy = {0};
   tc_transport transport = TC_TRANSPORT_INIT;
   int done = 0, begun = 0;
-  int err = tci_curl_open(&transport, &policy, 4, 2);
+  int err = tci_curl_open(&transport, &policy, 4, 2, 0);
   ck_assert(err ? !transport.userdata : transport.userdata != NULL);
   tc_send sends[2] = {{.url = "http://127.0.0.1/", .total_ms = 1000, .done = on_done, .owner = &done},
                       {.url = "http://localhost/", .total_ms = 1000, .done = on_done, .owner = &done}};
