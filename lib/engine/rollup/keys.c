@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <string.h>
 
 #include "engine/rollup/cells.h"
@@ -21,17 +22,16 @@ tci_hash tci_hash_mix(uint64_t tag, tci_hash first, tci_hash second) {
   return (tci_hash){spread(spread(first.h + tag) + second.h), spread(spread(first.g ^ tag) + second.g)};
 }
 
-static void put_be(uint8_t *out, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; i++) out[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
-}
-
 tci_cell_key tci_cell_key_of(tci_hash group, uint32_t time, tci_hash item) {
   tci_cell_key key;
-  put_be(key.bytes, group.h, 8);
-  put_be(key.bytes + 8, group.g, 2);
-  put_be(key.bytes + 10, time, 4);
-  put_be(key.bytes + 14, item.h, 8);
-  put_be(key.bytes + 22, item.g, 2);
+  uint64_t group_h = htobe64(group.h), item_h = htobe64(item.h);
+  uint32_t when = htobe32(time);
+  uint16_t group_g = htobe16((uint16_t)group.g), item_g = htobe16((uint16_t)item.g);
+  memcpy(key.bytes, &group_h, 8);
+  memcpy(key.bytes + 8, &group_g, 2);
+  memcpy(key.bytes + 10, &when, 4);
+  memcpy(key.bytes + 14, &item_h, 8);
+  memcpy(key.bytes + 22, &item_g, 2);
   return key;
 }
 
