@@ -12,6 +12,7 @@
 #include "base/wake.h"
 #include "server/front/conn.h"
 
+#define SOON_US 1000
 #define EVENTS_MAX 256
 #define TICK_MS 100 /* the longest sleep while somebody waits for time to pass: the clock is injected and need not keep the kernel's pace */
 #define LINGER_US 2000000
@@ -156,7 +157,8 @@ void tcd_front_stop(tcd_front *front, uint32_t grace_ms) {
 static int sleep_ms(const tcd_front *front) {
   int64_t left_us = (int64_t)TICK_MS * 1000;
   int waiting = front->live || front->accept_after_us || front->stop_seen || front->wheel.running;
-  if (front->turn_again) return 0;
+  if (front->turn_again == TCD_TURN_AGAIN) return 0;
+  if (front->turn_again == TCD_TURN_SOON) waiting = 1, left_us = SOON_US;
   if (front->accept_ready && front->now_us >= front->accept_after_us) return 0;
   for (int i = 0; i < TCD_DUE_CLASSES; i++) {
     const tcd_deadline *first = front->due[i].first;
@@ -198,7 +200,7 @@ void tcd_front_set_turn(tcd_front *front, int (*turn)(void *), void *userdata) {
   front->turn_userdata = userdata;
 }
 
-static void take_turn(tcd_front *front) { front->turn_again = front->turn && front->turn(front->turn_userdata); }
+static void take_turn(tcd_front *front) { front->turn_again = front->turn ? front->turn(front->turn_userdata) : TCD_TURN_DONE; }
 
 static void free_closed(tcd_front *front) {
   while (front->closed) {

@@ -80,7 +80,7 @@ struct tcd_front {
   tcd_wheel wheel;
   int (*turn)(void *userdata);
   void *turn_userdata;
-  int turn_again;     /* the last turn has left something to do */
+  int turn_again;     /* TCD_TURN_X of the last turn */
   tcd_exchange *live; /* all that are not spare */
   tcd_exchange *spare_exchanges;
   size_t spare_exchange_count;

@@ -13,8 +13,10 @@ struct tcd_task {
 /* Any thread; does not block, cannot fail. The task must live until run, and the front until the last post has returned. */
 void tcd_front_post(tcd_front *front, tcd_task *task);
 
-/* turn runs at the end of every turn of the loop, when all that has happened has been dealt with, and a last time when the loop is over. It returns 1 when it has more to
- * do: then the loop looks for events without sleeping and comes back. Before run. */
+/* turn runs at the end of every turn of the loop, when all that has happened has been dealt with, and a last time when the loop is over. It returns
+ * TCD_TURN_AGAIN when it has more to do: then the loop looks for events without sleeping and comes back; TCD_TURN_SOON when it waits for something that will ring, most likely, within
+ * a millisecond: it comes back after that at the latest. A loop that spun meanwhile would take the processor from the one it waits for. Before run. */
+enum { TCD_TURN_DONE = 0, TCD_TURN_AGAIN, TCD_TURN_SOON };
 void tcd_front_set_turn(tcd_front *front, int (*turn)(void *userdata), void *userdata);
 
 #endif

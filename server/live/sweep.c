@@ -200,5 +200,7 @@ int tcd_hub_turn(void *userdata) {
   }
   tell_cuts(hub);
   tcd_outlets_end(hub);
-  return hub->first_ready || hub->dirty || hub->news;
+  if (hub->first_ready || hub->dirty) return TCD_TURN_AGAIN;
+  if (!hub->news) return TCD_TURN_DONE;
+  return hub->wait_until_us ? TCD_TURN_SOON : TCD_TURN_AGAIN; /* a commit has creates to answer: that rings */
 }
