@@ -95,7 +95,7 @@ size_t tc_board_count(const tc_board *board) { return board->shown; }
 int tc_board_at(const tc_board *board, size_t i, tc_board_row *row) {
   tci_fail_clear();
   if (i >= board->shown || !row) return tci_fail(TC_EINVAL, "i: the board has %zu rows", board->shown);
-  return fill(&board->top.at[i], (int64_t)i + 1, row);
+  return fill(tci_top_at(&board->top, i), (int64_t)i + 1, row);
 }
 
 void tc_board_span(const tc_board *board, int64_t *from_us, int64_t *to_us) {

@@ -1,5 +1,6 @@
 /* The indexer: builds the derived file behind the log, in large transactions, and cleans up when there is nothing to build. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "engine/engine.h"
@@ -11,6 +12,7 @@
 #define LINGER_EVENTS 4096
 #define IDLE_SLICE_US 1000000 /* how often clean-up is asked for when there is no work */
 #define RETRY_US 250000
+#define NICENESS 5
 
 typedef struct rows {
   tc_event *events[TCI_INDEX_BATCH];
@@ -168,7 +170,14 @@ int tci_indexer_has_more(const tc_engine *engine) {
   return backlog(engine) > 0 || r->more || (engine->ops->derive && !r->idle_us);
 }
 
+/* What is behind the log gives way to what is before it: creates wait for the writer, nobody waits for indexes and sums while the tail has room. On Linux the call is about this thread alone. */
+static void give_way(void) {
+  int now = nice(NICENESS);
+  (void)now; /* where it is not allowed, it is as it was */
+}
+
 void *tci_indexer_main(void *arg) {
+  give_way();
   while (tci_indexer_step(arg, !wait_for_work(arg))) continue;
   return NULL;
 }

@@ -18,10 +18,10 @@ static uint32_t window_of(const tci_board_request *request) { return request->wi
 
 static int copy_top(const tci_top *from, size_t n, tci_top *to) {
   for (uint32_t i = 0; i < from->n && i < n; i++) {
-    tci_top_entry entry = from->at[i];
+    tci_top_entry entry = *tci_top_at(from, i);
     if (tci_top_reserve(to)) return TC_ENOMEM;
-    if (!(entry.name = tci_strndup(from->at[i].name, entry.name_len))) return TC_ENOMEM;
-    to->at[to->n++] = entry;
+    if (!(entry.name = tci_strndup(entry.name, entry.name_len))) return TC_ENOMEM;
+    tci_top_append(to, &entry);
   }
   to->complete = from->complete && from->n <= n;
   to->stale = from->stale;
@@ -156,9 +156,9 @@ static int rank_kept(tci_rollup *rollup, const tci_board_request *request, tc_te
   int usable = 0;
   rc = read_top(rollup, &group, TCI_TOP_MAX, &top, &usable);
   uint32_t place = 0;
-  while (!rc && place < top.n && !is_user((tc_text){top.at[place].name, top.at[place].name_len}, user)) place++;
+  while (!rc && place < top.n && !is_user((tc_text){tci_top_at(&top, place)->name, tci_top_at(&top, place)->name_len}, user)) place++;
   if (!rc && place < top.n) {
-    *entry = top.at[place];
+    *entry = *tci_top_at(&top, place);
     entry->name = NULL;
     b.n = place;
   } else if (!rc) {

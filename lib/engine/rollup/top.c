@@ -7,57 +7,87 @@
 
 int tci_top_before(tci_top_sum a_sum, int64_t a_seq, tci_top_sum b_sum, int64_t b_seq) { return a_sum != b_sum ? a_sum > b_sum : a_seq < b_seq; }
 
+tci_top_entry *tci_top_at(const tci_top *top, size_t i) { return &top->entries[top->order[i]]; }
+
+void tci_top_append(tci_top *top, const tci_top_entry *entry) {
+  top->order[top->n] = (uint8_t)top->n;
+  top->entries[top->n++] = *entry;
+}
+
 int tci_top_reserve(tci_top *top) {
   if (top->n < top->cap || top->cap == TCI_TOP_MAX + 1) return TC_OK;
   uint32_t cap = !top->cap ? 2 : top->cap * 2 > TCI_TOP_MAX ? TCI_TOP_MAX + 1 : top->cap * 2; /* one more stands in it for a moment */
-  tci_top_entry *at = tci_realloc(top->at, cap * sizeof *at);
-  if (!at) return TC_ENOMEM;
-  top->at = at;
+  tci_top_entry *entries = tci_realloc(top->entries, cap * sizeof *entries);
+  if (!entries) return TC_ENOMEM;
+  top->entries = entries;
   top->cap = cap;
   return TC_OK;
 }
 
-/* How many entries stand before (sum, seq). */
-static uint32_t place_of(const tci_top *top, tci_top_sum sum, int64_t seq) {
-  uint32_t low = 0, high = top->n;
+/* How many of the first `count` in order stand before (sum, seq). */
+static uint32_t place_of(const tci_top *top, uint32_t count, tci_top_sum sum, int64_t seq) {
+  uint32_t low = 0, high = count;
   while (low < high) {
     uint32_t middle = (low + high) / 2;
-    if (tci_top_before(top->at[middle].sum, top->at[middle].seq, sum, seq)) low = middle + 1;
+    const tci_top_entry *entry = tci_top_at(top, middle);
+    if (tci_top_before(entry->sum, entry->seq, sum, seq)) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-static void take_out(tci_top *top, uint32_t at) { memmove(top->at + at, top->at + at + 1, (--top->n - at) * sizeof *top->at); }
-
-static void put_in(tci_top *top, const tci_top_entry *entry) {
-  uint32_t at = place_of(top, entry->sum, entry->seq);
-  memmove(top->at + at + 1, top->at + at, (top->n++ - at) * sizeof *top->at);
-  top->at[at] = *entry;
+/* The last in order goes, and its entry: the last of them moves into its place. */
+static void drop_last(tci_top *top) {
+  uint8_t gone = top->order[--top->n];
+  tci_free(top->entries[gone].name);
+  if (gone == top->n) return;
+  top->entries[gone] = top->entries[top->n];
+  uint8_t *moved = memchr(top->order, (int)top->n, top->n);
+  *moved = gone; /* it is in the order: every other entry is */
 }
 
-/* Someone whose entry was taken out, or who had none, has another value. */
-static int place_again(tci_top *top, tci_top_entry *entry, tc_text name) {
-  const tci_top_entry *last = top->n ? &top->at[top->n - 1] : NULL;
-  int behind = entry->sum <= 0 || (!top->complete && (!last || !tci_top_before(entry->sum, entry->seq, last->sum, last->seq)));
-  if (behind) {
-    int had = entry->name != NULL;
-    tci_free(entry->name);
-    return had;
-  }
+/* The one at `from` in order has another value: he goes to his place among the others. */
+static uint32_t replace(tci_top *top, uint32_t from) {
+  uint8_t which = top->order[from];
+  memmove(top->order + from, top->order + from + 1, top->n - 1 - from);
+  uint32_t to = place_of(top, top->n - 1, top->entries[which].sum, top->entries[which].seq);
+  memmove(top->order + to + 1, top->order + to, top->n - 1 - to);
+  top->order[to] = which;
+  return to;
+}
+
+/* He was at `from` in order. Whether he is behind the end now is not known of one who comes to stand at it: who is behind it may be better. */
+static int move_within(tci_top *top, uint32_t from, const tci_top_entry *now) {
+  tci_top_entry *entry = tci_top_at(top, from);
+  int64_t old_seq = entry->seq;
+  tci_top_sum old_sum = entry->sum;
+  int was_last = from + 1 == top->n;
+  entry->sum = now->sum;
+  entry->count = now->count;
+  entry->seq = now->seq;
+  uint32_t to = replace(top, from);
+  int is_last = to + 1 == top->n;
+  /* The last of a prefix stays its last only while he rises. */
+  int unsure = is_last && !top->complete && !(was_last && !tci_top_before(old_sum, old_seq, now->sum, now->seq));
+  if (now->sum <= 0 || unsure) drop_last(top); /* one without a sum is behind all that have one */
+  return 1;
+}
+
+static int come_in(tci_top *top, tci_top_entry *entry, tc_text name) {
+  const tci_top_entry *last = top->n ? tci_top_at(top, top->n - 1) : NULL;
+  if (entry->sum <= 0 || (!top->complete && (!last || !tci_top_before(entry->sum, entry->seq, last->sum, last->seq)))) return 0;
+  entry->name = tci_strndup(name.ptr, name.len);
+  entry->name_len = name.len;
   if (!entry->name) {
-    entry->name = tci_strndup(name.ptr, name.len);
-    entry->name_len = name.len;
-    if (!entry->name) {
-      tci_top_free(top);
-      top->complete = 0;
-      top->stale = 1;
-      return 1;
-    }
+    tci_top_free(top);
+    top->complete = 0;
+    top->stale = 1;
+    return 1;
   }
-  put_in(top, entry);
+  tci_top_append(top, entry);
+  (void)replace(top, top->n - 1);
   if (top->n > TCI_TOP_MAX) {
-    tci_free(top->at[--top->n].name);
+    drop_last(top);
     top->complete = 0;
   }
   return 1;
@@ -66,34 +96,15 @@ static int place_again(tci_top *top, tci_top_entry *entry, tc_text name) {
 int tci_top_move(tci_top *top, tc_text name, tci_top_sum old_sum, int64_t old_seq, tci_top_sum sum, int64_t count, int64_t seq) {
   tci_top_entry entry = {.sum = sum, .count = count, .seq = seq};
   if (top->stale) return 0;
-  uint32_t at = old_sum > 0 ? place_of(top, old_sum, old_seq) : top->n;
-  if (at < top->n) {
-    /* He is in it. Mostly he stays where he is. */
-    tci_top_entry *old = &top->at[at];
-    entry.name = old->name;
-    entry.name_len = old->name_len;
-    int same_place = sum > 0 && (!at || tci_top_before(old[-1].sum, old[-1].seq, sum, seq)) &&
-                     (at + 1 < top->n ? tci_top_before(sum, seq, old[1].sum, old[1].seq) : top->complete);
-    if (same_place) {
-      *old = entry;
-      return 1;
-    }
-    /* The last of a prefix stays its last only while he rises: who stands behind him is not known. */
-    if (at + 1 == top->n && !top->complete && sum > 0 && !tci_top_before(old->sum, old->seq, sum, seq) &&
-        (!at || tci_top_before(old[-1].sum, old[-1].seq, sum, seq))) {
-      *old = entry;
-      return 1;
-    }
-    take_out(top, at);
-  }
-  return place_again(top, &entry, name);
+  uint32_t at = old_sum > 0 ? place_of(top, top->n, old_sum, old_seq) : top->n;
+  return at < top->n ? move_within(top, at, &entry) : come_in(top, &entry, name);
 }
 
 int tci_top_needs_rebuild(const tci_top *top) { return top->stale || (!top->complete && top->n < TCI_TOP_SHOWN); }
 
 size_t tci_top_bytes(const tci_top *top) {
-  size_t bytes = top->cap * sizeof *top->at;
-  for (uint32_t i = 0; i < top->n; i++) bytes += top->at[i].name_len + 24;
+  size_t bytes = top->cap * sizeof *top->entries;
+  for (uint32_t i = 0; i < top->n; i++) bytes += top->entries[i].name_len + 24;
   return bytes;
 }
 
@@ -101,7 +112,7 @@ int tci_top_put(const tci_top *top, tci_buf *out) {
   (void)tci_put_varint(out, (unsigned)(top->complete | top->stale << 1));
   (void)tci_put_varint(out, top->n);
   for (uint32_t i = 0; i < top->n; i++) {
-    const tci_top_entry *entry = &top->at[i];
+    const tci_top_entry *entry = tci_top_at(top, i);
     (void)tci_put_varint(out, tci_zigzag(entry->sum));
     (void)tci_put_varint(out, (uint64_t)entry->count);
     (void)tci_put_varint(out, (uint64_t)entry->seq);
@@ -126,11 +137,12 @@ int tci_top_get(tci_top *top, tc_text bytes) {
   unsigned __int128 flags, n;
   if (tci_get_varint(&bytes, &flags) || tci_get_varint(&bytes, &n) || flags > 3 || n > TCI_TOP_MAX) return TC_ECORRUPT;
   top->cap = n ? (uint32_t)n : 1;
-  top->at = tci_alloc(top->cap * sizeof *top->at);
-  int rc = top->at ? TC_OK : TC_ENOMEM;
-  for (top->n = 0; !rc && top->n < n; top->n++) {
-    rc = get_entry(&bytes, &top->at[top->n]);
-    if (rc) break;
+  top->entries = tci_alloc(top->cap * sizeof *top->entries);
+  int rc = top->entries ? TC_OK : TC_ENOMEM;
+  while (!rc && top->n < n) {
+    tci_top_entry entry;
+    rc = get_entry(&bytes, &entry);
+    if (!rc) tci_top_append(top, &entry);
   }
   if (rc) {
     tci_top_free(top);
@@ -142,7 +154,7 @@ int tci_top_get(tci_top *top, tc_text bytes) {
 }
 
 void tci_top_free(tci_top *top) {
-  for (uint32_t i = 0; i < top->n; i++) tci_free(top->at[i].name);
-  tci_free(top->at);
+  for (uint32_t i = 0; i < top->n; i++) tci_free(top->entries[i].name);
+  tci_free(top->entries);
   *top = (tci_top){.complete = 1};
 }

@@ -24,13 +24,19 @@ typedef struct tci_top_entry {
   size_t name_len;
 } tci_top_entry;
 
+/* Who moves, moves a byte of the order: entries are a cache line each, and a busy board has a hundred moves a second. */
 typedef struct tci_top {
-  tci_top_entry *at;
+  tci_top_entry *entries; /* in no order */
   uint32_t n, cap;
-  uint8_t complete; /* nobody stands behind these */
-  uint8_t stale;    /* memory ended while it was changed: it is to be built again */
+  uint8_t order[TCI_TOP_MAX + 1]; /* the best first: which entry */
+  uint8_t complete;               /* nobody stands behind these */
+  uint8_t stale;                  /* memory ended while it was changed: it is to be built again */
 } tci_top;
 
+/* i < n; 0: the best. */
+tci_top_entry *tci_top_at(const tci_top *top, size_t i);
+/* Behind the last. Reserved. Takes the name over. */
+void tci_top_append(tci_top *top, const tci_top_entry *entry);
 /* Memory for one more, so that tci_top_move can do without for all but the name. TC_OK or TC_ENOMEM. */
 int tci_top_reserve(tci_top *top);
 /* A user's value was old_sum, old_seq (sum 0: he was not on the board) and is now `sum`, reached at seq. Reserved. 1: the prefix has changed. Out of memory makes it stale. */
