@@ -47,6 +47,7 @@ static int may_be_stored(const tci_rollup *rollup, uint32_t space, const tci_cel
   if (rollup->shadow) return 0;
   if (space == TCI_SPACE_GOAL) return !rollup->whole;
   if (space != TCI_SPACE_BOARD && space != TCI_SPACE_PAST && space != TCI_SPACE_TOP) return time < rollup->quarters_from;
+  if (space == TCI_SPACE_BOARD) return !rollup->whole && tci_ever_has(rollup, key);
   return time == TCI_ALL_TIME ? !rollup->whole : time < rollup->days_from;
 }
 

@@ -94,6 +94,8 @@ struct tci_rollup {
   uint32_t now;                                     /* spills so far: what `used` means */
   uint32_t quarters_from, days_from; /* cells of these times and later are all in memory, or do not exist. TCI_NEVER: every one must be looked for */
   int whole;                         /* the same of cells without a time */
+  uint64_t *ever;                    /* ever.c; NULL: nothing is known */
+  size_t ever_mask;
   uint32_t newest_quarter, newest_day;
   uint32_t dirty_from, dirty_to; /* quarters that have something dirty lie in [from, to] */
   tci_hours hours;
@@ -161,6 +163,11 @@ tc_text tci_cell_name(const tci_cell *cell);
 /* Frees what has not been touched for longest, of what is not dirty, until about `until` bytes are left. */
 void tci_cells_evict(tci_rollup *rollup, uint64_t until);
 void tci_cells_free(tci_rollup *rollup);
+
+/* ---- ever.c: a filter of the cells of TCI_SPACE_BOARD that were ever written ---- */
+void tci_ever_open(tci_rollup *rollup, uint64_t bytes); /* of a store that is empty; at most so many bytes */
+void tci_ever_add(tci_rollup *rollup, const tci_cell_key *key);
+int tci_ever_has(const tci_rollup *rollup, const tci_cell_key *key); /* 0: it is not in the store */
 
 /* ---- value.c: a cell as the bytes of a fact ---- */
 typedef struct tci_value {

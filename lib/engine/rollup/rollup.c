@@ -9,6 +9,7 @@
 
 #define BYTES_DEFAULT (UINT64_C(64) << 20)
 #define BYTES_LEAST (UINT64_C(64) << 10)
+#define EVER_SHARE 12 /* one of so many bytes of memory, beside it */
 #define SLICE 16384   /* events read from the log at once */
 #define UNDER_LOCK 64 /* events applied without letting readers in */
 #define SPILL_EVENTS 262144
@@ -70,6 +71,7 @@ void tci_rollup_free(tci_rollup *rollup) {
   tci_cells_free(rollup);
   tci_hours_free(&rollup->hours);
   tci_buf_free(&rollup->values);
+  tci_free(rollup->ever);
   (void)pthread_cond_destroy(&rollup->job_done); /* these fail only in use */
   (void)pthread_mutex_destroy(&rollup->jobs_mutex);
   (void)pthread_mutex_destroy(&rollup->gate);
@@ -294,6 +296,7 @@ static int load(tci_rollup *rollup) {
   if (rollup->stored_seq) rc = tci_rollup_tell_goals(rollup);
   if (rc) return rc;
   rollup->failed = 0;
+  if (!rollup->stored_seq) tci_ever_open(rollup, rollup->bytes_max / EVER_SHARE);
   rollup->quarters_from = rollup->stored_seq ? rollup->newest_quarter + 1 : 0;
   rollup->days_from = rollup->stored_seq ? rollup->newest_day + 1 : 0;
   rollup->all = rollup->standard = tci_hash_of(rollup, (tc_text){"", 0});

@@ -115,6 +115,7 @@ int tci_rollup_spill(tci_rollup *rollup) {
   if (!rc) {
     gather(rollup, &h);
     rc = write_values(rollup, &h);
+    for (size_t i = h.from[TCI_SPACE_BOARD]; i < h.from[TCI_SPACE_BOARD + 1]; i++) tci_ever_add(rollup, h.items[i].key);
   }
   if (!rc) {
     tci_rollup_hold(rollup, 1);
