@@ -4,13 +4,10 @@
 #include "analytics.h"
 #include "answer.h"
 #include "base/mem.h"
-#include "base/timefmt.h"
-#include "base/utf8.h"
 #include "handlers.h"
 #include "media.h"
-#include "query.h"
+#include "param.h"
 
-#define ROOM_MAX_CODE_POINTS 255    /* as in events; docs/events.md */
 #define BODY_MAX_BYTES (128u << 20) /* TC_STATS_ROWS_MAX rows of some 300 bytes; names are bounded by the library */
 
 enum { START, END, GRANULARITY, TZ, CURRENCY, LIMIT, PARAMETERS };
@@ -18,38 +15,11 @@ static const char *const names[] = {"startDate", "endDate", "granularity", "tz",
 
 typedef struct asked {
   tc_stats_query query;
-  char room[ROOM_MAX_CODE_POINTS * 12 + 1]; /* four bytes a code point, three times as long when encoded */
-  const char *values[PARAMETERS];           /* decoded; NULL: not given, or empty, which is the same here */
-  char *storage;                            /* owned: holds the values */
+  tcd_param_text room;
+  const char *values[PARAMETERS]; /* NULL: not given */
+  char *storage;                  /* owned: holds the values */
   int64_t limit;
 } asked;
-
-static int read_room(const tcd_match *match, asked *a, tcd_reply *reply) {
-  size_t len = 0, code_points = 0;
-  if (!match->param.ptr) return 0;
-  const char *wrong = match->param.len >= sizeof a->room ? "must have at most 255 characters" : tcd_decode(match->param, TCD_DECODE_PATH, a->room, &len);
-  if (!wrong && (!tci_utf8_valid(a->room, len, &code_points) || code_points > ROOM_MAX_CODE_POINTS)) wrong = "must have at most 255 characters";
-  if (wrong) {
-    tcd_answer_errorf(reply, 400, "roomId: %s", wrong);
-    return -1;
-  }
-  a->room[len] = '\0';
-  a->query.room_id = a->room;
-  return 0;
-}
-
-static int read_date(asked *a, int which, uint32_t flag, int64_t *out, tcd_reply *reply) {
-  const char *text = a->values[which];
-  if (!text) return 0;
-  if (tci_time_parse(text, strlen(text), out)) {
-    /* The space is a plus that was not encoded: the mistake that people make. */
-    tcd_answer_errorf(reply, 400, "%s: must be an instant, as 2024-01-15T10:00:00Z%s", names[which],
-                      strchr(text, ' ') ? " (a plus in a query is written %2B)" : "");
-    return -1;
-  }
-  a->query.flags |= flag;
-  return 0;
-}
 
 static int read_granularity(asked *a, tcd_reply *reply) {
   static const char *const grains[] = {
@@ -65,36 +35,22 @@ static int read_granularity(asked *a, tcd_reply *reply) {
   return text ? -1 : 0;
 }
 
-static int read_limit(asked *a, tcd_reply *reply) {
-  const char *text = a->values[LIMIT];
-  a->limit = TC_STATS_ROWS_MAX;
-  if (!text || (!tcd_parse_int(text, strlen(text), &a->limit) && a->limit >= 1 && a->limit <= TC_STATS_ROWS_MAX)) return 0;
-  tcd_answer_errorf(reply, 400, "limit: must be a whole number from 1 to %d", TC_STATS_ROWS_MAX);
-  return -1;
-}
-
 /* 0, or -1 with the reply filled; a->storage is to be freed either way. */
 static int read_asked(const tcd_match *match, const tcd_request *request, asked *a, tcd_reply *reply) {
-  tcd_query_fault fault;
+  tc_stats_query *query = &a->query;
   memset(a, 0, sizeof *a);
-  a->query.size = sizeof a->query;
-  a->storage = tci_alloc(request->query.len + 1);
-  if (!a->storage) {
-    tcd_answer_code(reply, TC_ENOMEM, "");
+  query->size = sizeof *query;
+  a->limit = TC_STATS_ROWS_MAX;
+  if (match->param.ptr && tcd_param_name(match->param, "roomId", a->room, reply)) return -1;
+  if (match->param.ptr) query->room_id = a->room;
+  if (tcd_param_query(request, names, PARAMETERS, a->values, &a->storage, reply)) return -1;
+  query->tz = a->values[TZ];
+  query->currency = a->values[CURRENCY];
+  if (a->values[START]) query->flags |= TC_STATS_FROM;
+  if (a->values[END]) query->flags |= TC_STATS_TO;
+  if (tcd_param_instant(a->values[START], names[START], &query->from_us, reply) || tcd_param_instant(a->values[END], names[END], &query->to_us, reply))
     return -1;
-  }
-  if (read_room(match, a, reply)) return -1;
-  if (tcd_query_read(request->query, names, PARAMETERS, a->values, a->storage, &fault)) {
-    tcd_answer_errorf(reply, 400, "%s: %s", fault.name, fault.what);
-    return -1;
-  }
-  for (int i = 0; i < PARAMETERS; i++) {
-    if (a->values[i] && !*a->values[i]) a->values[i] = NULL;
-  }
-  a->query.tz = a->values[TZ];
-  a->query.currency = a->values[CURRENCY];
-  if (read_date(a, START, TC_STATS_FROM, &a->query.from_us, reply) || read_date(a, END, TC_STATS_TO, &a->query.to_us, reply)) return -1;
-  return read_granularity(a, reply) || read_limit(a, reply) ? -1 : 0;
+  return read_granularity(a, reply) || tcd_param_limit(a->values[LIMIT], TC_STATS_ROWS_MAX, &a->limit, reply) ? -1 : 0;
 }
 
 typedef struct view {

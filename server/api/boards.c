@@ -11,13 +11,11 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "base/timefmt.h"
-#include "base/utf8.h"
 #include "base/zone.h"
 #include "handlers.h"
 #include "media.h"
-#include "query.h"
+#include "param.h"
 
-#define ID_MAX_CODE_POINTS 255    /* of rooms and users; docs/events.md */
 #define BODY_MAX_BYTES (1u << 20) /* a hundred rows with the longest ids */
 #define US_PER_S INT64_C(1000000)
 #define DATE_LEN 10 /* 2024-01-15 */
@@ -28,29 +26,14 @@ static const char *const roles[] = {[TC_BOARD_SENDERS] = "sender", [TC_BOARD_REC
 static const char *const windows[] = {
   [TC_WINDOW_ALL] = "all", [TC_WINDOW_DAY] = "day", [TC_WINDOW_WEEK] = "week", [TC_WINDOW_MONTH] = "month", [TC_WINDOW_CUSTOM] = "custom"};
 
-typedef char id_text[ID_MAX_CODE_POINTS * 12 + 1]; /* four bytes a code point, three times as long when encoded */
-
 typedef struct asked {
   tc_board_query query;
-  id_text room, user;
-  const char *values[PARAMETERS]; /* decoded; NULL: not given, or empty, which is the same here */
+  tcd_param_text room, user;
+  const char *values[PARAMETERS]; /* NULL: not given */
   char *storage;                  /* owned: holds the values */
 } asked;
 
 static tc_text text_of(const char *text) { return (tc_text){text, strlen(text)}; }
-
-/* 0, or -1 with the reply filled. */
-static int read_id(tc_text segment, const char *name, id_text out, tcd_reply *reply) {
-  size_t len = 0, code_points = 0;
-  const char *wrong = segment.len >= sizeof(id_text) ? "must have at most 255 characters" : tcd_decode(segment, TCD_DECODE_PATH, out, &len);
-  if (!wrong && (!tci_utf8_valid(out, len, &code_points) || code_points > ID_MAX_CODE_POINTS)) wrong = "must have at most 255 characters";
-  if (wrong) {
-    tcd_answer_errorf(reply, 400, "%s: %s", name, wrong);
-    return -1;
-  }
-  out[len] = '\0';
-  return 0;
-}
 
 /* *out is the value's place in the list; not given: 0. */
 static int read_choice(const asked *a, int which, const char *const *list, size_t n, const char *must, uint32_t *out, tcd_reply *reply) {
@@ -63,15 +46,6 @@ static int read_choice(const asked *a, int which, const char *const *list, size_
   }
   if (text) tcd_answer_errorf(reply, 400, "%s: must be %s", names[which], must);
   return text ? -1 : 0;
-}
-
-static int read_instant(const asked *a, int which, int64_t *out, tcd_reply *reply) {
-  const char *text = a->values[which];
-  if (!text || !tci_time_parse(text, strlen(text), out)) return 0;
-  /* The space is a plus that was not encoded: the mistake that people make. */
-  tcd_answer_errorf(reply, 400, "%s: must be an instant, as 2024-01-15T10:00:00Z%s", names[which],
-                    strchr(text, ' ') ? " (a plus in a query is written %2B)" : "");
-  return -1;
 }
 
 /* A day as it stands in the calendar, of UTC as all these windows are. */
@@ -107,40 +81,22 @@ static int read_window(asked *a, tcd_reply *reply) {
   a->query.at_us = tci_sys_wall_us(NULL);
   a->query.from_us = INT64_MIN;
   a->query.to_us = INT64_MAX;
-  return read_date(a, reply) || read_instant(a, START, &a->query.from_us, reply) || read_instant(a, END, &a->query.to_us, reply) ? -1 : 0;
-}
-
-static int read_limit(asked *a, tcd_reply *reply) {
-  const char *text = a->values[LIMIT];
-  int64_t limit = 0;
-  if (!text) return 0;
-  if (tcd_parse_int(text, strlen(text), &limit) || limit < 1 || limit > TC_BOARD_LIMIT_MAX) {
-    tcd_answer_errorf(reply, 400, "limit: must be a whole number from 1 to %d", TC_BOARD_LIMIT_MAX);
-    return -1;
-  }
-  a->query.limit = (int32_t)limit;
-  return 0;
+  return read_date(a, reply) || tcd_param_instant(a->values[START], names[START], &a->query.from_us, reply) ||
+             tcd_param_instant(a->values[END], names[END], &a->query.to_us, reply)
+           ? -1
+           : 0;
 }
 
 /* 0, or -1 with the reply filled; a->storage is to be freed either way. */
 static int read_asked(const tcd_request *request, asked *a, tcd_reply *reply) {
-  tcd_query_fault fault;
+  int64_t limit = 0;
   a->query = (tc_board_query)TC_BOARD_QUERY_INIT;
-  a->storage = tci_alloc(request->query.len + 1);
-  if (!a->storage) {
-    tcd_answer_code(reply, TC_ENOMEM, "");
-    return -1;
-  }
-  if (tcd_query_read(request->query, names, PARAMETERS, a->values, a->storage, &fault)) {
-    tcd_answer_errorf(reply, 400, "%s: %s", fault.name, fault.what);
-    return -1;
-  }
-  for (int i = 0; i < PARAMETERS; i++) {
-    if (a->values[i] && !*a->values[i]) a->values[i] = NULL;
-  }
+  if (tcd_param_query(request, names, PARAMETERS, a->values, &a->storage, reply)) return -1;
   a->query.currency = a->values[CURRENCY];
   if (read_choice(a, ROLE, roles, sizeof roles / sizeof roles[0], "sender or recipient", &a->query.role, reply)) return -1;
-  return read_window(a, reply) || read_limit(a, reply) ? -1 : 0;
+  if (read_window(a, reply) || tcd_param_limit(a->values[LIMIT], TC_BOARD_LIMIT_MAX, &limit, reply)) return -1;
+  a->query.limit = (int32_t)limit;
+  return 0;
 }
 
 /* ---- as text ---- */
@@ -207,7 +163,7 @@ static void serve_board(tcd_app *app, const tcd_match *match, const tcd_request 
   memset(&a, 0, sizeof a);
   (void)tci_buf_puts(&reply->headers, "Vary: Accept\r\n");
   reply->body.max = BODY_MAX_BYTES;
-  if ((match->param.ptr && read_id(match->param, "roomId", a.room, reply)) || read_asked(request, &a, reply)) goto send;
+  if ((match->param.ptr && tcd_param_name(match->param, "roomId", a.room, reply)) || read_asked(request, &a, reply)) goto send;
   if (match->param.ptr) a.query.room_id = a.room;
   int rc = tc_board_top(app->engine, &a.query, &board);
   if (rc) {
@@ -248,7 +204,7 @@ static void serve_user(tcd_app *app, tc_text room, tc_text user, const tcd_reque
   tc_board_row row = TC_BOARD_ROW_INIT;
   memset(&a, 0, sizeof a);
   reply->body.max = BODY_MAX_BYTES;
-  if ((room.ptr && read_id(room, "roomId", a.room, reply)) || read_id(user, "userId", a.user, reply) || read_asked(request, &a, reply)) goto send;
+  if ((room.ptr && tcd_param_name(room, "roomId", a.room, reply)) || tcd_param_name(user, "userId", a.user, reply) || read_asked(request, &a, reply)) goto send;
   if (room.ptr) a.query.room_id = a.room;
   int rc = tc_board_rank(app->engine, &a.query, a.user, &row);
   if (rc) {

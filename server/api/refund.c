@@ -1,5 +1,6 @@
 /* refund.c - POST /api/tips/{id}/refund, and the refunds of a tip. */
-#include <string.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "answer.h"
 #include "base/mem.h"
@@ -7,20 +8,7 @@
 #include "key.h"
 #include "list.h"
 #include "media.h"
-#include "query.h"
-
-#define ID_MAX_BYTES 64
-
-/* NUL-terminated. 0, or -1 with the reply filled. */
-static int read_id(tc_text param, char text[ID_MAX_BYTES], int64_t *id, tcd_reply *reply) {
-  size_t len = 0;
-  if (param.len < ID_MAX_BYTES && !tcd_decode(param, TCD_DECODE_PATH, text, &len) && !tcd_parse_int(text, len, id)) {
-    text[len] = '\0';
-    return 0;
-  }
-  tcd_answer_error(reply, 400, "id: must be a whole number within 64 bits");
-  return -1;
-}
+#include "param.h"
 
 static void answer_failure(tcd_reply *reply, int code, const char *detail) {
   if (code == TC_ENOTFOUND) reply->status = 404;
@@ -42,10 +30,10 @@ static void refunded(const tc_result *result, void *userdata) {
 }
 
 void tcd_handle_refund(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
-  char storage[TCD_KEY_SIZE], text[ID_MAX_BYTES];
+  char storage[TCD_KEY_SIZE];
   const char *key;
   int64_t id;
-  if (!read_id(match->param, text, &id, reply) && !tcd_key_read(request, storage, &key, reply)) {
+  if (!tcd_param_id(match->param, &id, reply) && !tcd_key_read(request, storage, &key, reply)) {
     int rc = tc_tip_refund_json_submit(app->engine, id, request->body.ptr, request->body.len, key, refunded, reply);
     if (!rc) return;
     answer_failure(reply, rc, tc_last_error());
@@ -55,14 +43,15 @@ void tcd_handle_refund(tcd_app *app, const tcd_match *match, const tcd_request *
 
 void tcd_handle_refund_list(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   static const char *const names[] = {"page", "size", "after"};
-  char text[ID_MAX_BYTES];
+  char text[24];
   int64_t id;
   tc_event *tip = NULL;
   tcd_list_query query = {.storage = NULL};
-  if (!read_id(match->param, text, &id, reply) && !tcd_list_read(request, names, 0, &query, reply)) {
+  if (!tcd_param_id(match->param, &id, reply) && !tcd_list_read(request, names, 0, &query, reply)) {
     tc_page *page = NULL;
     tc_activity_query q = TC_ACTIVITY_QUERY_INIT;
     q.type = "tip.refunded";
+    (void)snprintf(text, sizeof text, "%" PRId64, id); /* as it is kept, however it was written */
     q.target_id = text;
     q.after = query.after;
     q.page = query.page;

@@ -10,20 +10,11 @@
 #include "key.h"
 #include "media.h"
 #include "page.h"
+#include "param.h"
 #include "query.h"
 #include "webhook_body.h"
 
-#define ID_MAX_BYTES 64
 #define SIZE_STANDARD 20
-
-/* 0, or -1 with the reply filled. */
-static int read_id(const tcd_match *match, int64_t *id, tcd_reply *reply) {
-  char text[ID_MAX_BYTES];
-  size_t len;
-  if (match->param.len <= sizeof text && !tcd_decode(match->param, TCD_DECODE_PATH, text, &len) && !tcd_parse_int(text, len, id)) return 0;
-  tcd_answer_error(reply, 400, "id: must be a whole number within 64 bits");
-  return -1;
-}
 
 /* An unknown id has no body, as in the Java service. */
 static void answer_failure(tcd_reply *reply, int rc) {
@@ -71,7 +62,7 @@ void tcd_handle_webhook_update(tcd_app *app, const tcd_match *match, const tcd_r
   tc_webhook_change change = TC_WEBHOOK_CHANGE_INIT;
   tc_webhook *made = NULL;
   int64_t id;
-  if (!read_id(match, &id, reply) && !tcd_webhook_body_read(request, &body, reply)) {
+  if (!tcd_param_id(match->param, &id, reply) && !tcd_webhook_body_read(request, &body, reply)) {
     change.room_id = body.room_null ? "" : body.room_id;
     change.url = body.url;
     change.events = body.events;
@@ -99,7 +90,7 @@ static void set_enabled(tcd_app *app, const tcd_match *match, int32_t enabled, t
   tc_webhook *made = NULL;
   int64_t id;
   change.enabled = enabled;
-  if (!read_id(match, &id, reply)) {
+  if (!tcd_param_id(match->param, &id, reply)) {
     int rc = tc_webhook_update(app->engine, id, &change, &made);
     answer_change(reply, rc, 200, made);
   }
@@ -120,7 +111,7 @@ void tcd_handle_webhook_get(tcd_app *app, const tcd_match *match, const tcd_requ
   tc_webhook *webhook = NULL;
   int64_t id;
   (void)request;
-  if (!read_id(match, &id, reply)) {
+  if (!tcd_param_id(match->param, &id, reply)) {
     int rc = tc_webhook_get(app->engine, id, &webhook);
     answer_change(reply, rc, 200, webhook);
   }
@@ -130,7 +121,7 @@ void tcd_handle_webhook_get(tcd_app *app, const tcd_match *match, const tcd_requ
 void tcd_handle_webhook_delete(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   int64_t id;
   (void)request;
-  if (!read_id(match, &id, reply)) {
+  if (!tcd_param_id(match->param, &id, reply)) {
     int rc = tc_webhook_delete(app->engine, id);
     if (rc) answer_failure(reply, rc);
     else reply->status = 204;
@@ -142,7 +133,7 @@ void tcd_handle_webhook_delete(tcd_app *app, const tcd_match *match, const tcd_r
 void tcd_handle_webhook_test(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   int64_t id;
   (void)request;
-  if (!read_id(match, &id, reply)) {
+  if (!tcd_param_id(match->param, &id, reply)) {
     int rc = tc_webhook_test(app->engine, id);
     if (rc) answer_failure(reply, rc);
     else reply->status = 202;
@@ -153,7 +144,7 @@ void tcd_handle_webhook_test(tcd_app *app, const tcd_match *match, const tcd_req
 void tcd_handle_webhook_resend(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   tcd_webhook_body body = {.storage = NULL};
   int64_t id;
-  if (!read_id(match, &id, reply) && !tcd_webhook_body_read(request, &body, reply)) {
+  if (!tcd_param_id(match->param, &id, reply) && !tcd_webhook_body_read(request, &body, reply)) {
     if (body.delivery_id < 0) {
       tcd_answer_error(reply, 400, "deliveryId: is required");
     } else {
@@ -169,7 +160,7 @@ void tcd_handle_webhook_resend(tcd_app *app, const tcd_match *match, const tcd_r
 void tcd_handle_webhook_replay(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   tcd_webhook_body body = {.storage = NULL};
   int64_t id, count = 0;
-  if (!read_id(match, &id, reply) && !tcd_webhook_body_read(request, &body, reply)) {
+  if (!tcd_param_id(match->param, &id, reply) && !tcd_webhook_body_read(request, &body, reply)) {
     int64_t from_us, to_us;
     int by_time = body.from || body.to, by_seq = body.from_seq >= 0 || body.to_seq >= 0;
     if (by_time == by_seq || (by_seq && (body.from_seq < 0 || body.to_seq < 0)) || (by_time && (!body.from || !body.to))) {
@@ -294,7 +285,7 @@ void tcd_handle_webhook_deliveries(tcd_app *app, const tcd_match *match, const t
   const char *values[2] = {NULL, NULL};
   char *storage = NULL;
   int64_t id, number, size, total = 0;
-  if (read_id(match, &id, reply) || read_query(request, names, 2, values, &storage, reply)) goto send;
+  if (tcd_param_id(match->param, &id, reply) || read_query(request, names, 2, values, &storage, reply)) goto send;
   if (read_number("page", values[0], 0, &number, reply) || read_number("size", values[1], SIZE_STANDARD, &size, reply)) goto send;
   page_of_deliveries page = {&reply->body, 0};
   reply->body.max = TCD_PAGE_MAX_BYTES;

@@ -31,6 +31,7 @@ class RefundTest(WireCase):
         self.assertEqual(rest.status, 201, rest)
         self.assertIn('"amount":60.00,"currency":"EUR","reason":null', rest.text)
         self.assertEqual(self.page("/api/tips/%d/refunds" % id)["content"], [rest.json, part.json])
+        self.assertEqual(self.page("/api/tips/00%d/refunds" % id)["content"], [rest.json, part.json])  # the same number
         self.assertEqual(self.page("/api/events/tip.refunded?targetId=%d" % id)["totalElements"], 2)
         self.assertEqual(self.http.get("/api/events/tip.refunded/%d" % part.json["id"]).body, part.body)
 
