@@ -6,44 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "oom_kit.h"
 #include "tipcurrent.h"
-
-/* ---- The allocator, in the place of base/mem.c. The engine runs without threads, so that this is the only one. */
-
-static int blocks, allocations, fail_from, fail_to; /* which allocations fail, from 1; 0: none */
-
-static int fails(void) {
-  allocations++;
-  return fail_from && allocations >= fail_from && allocations <= fail_to;
-}
-
-static void *counted(void *made) {
-  blocks += made != NULL;
-  return made;
-}
-
-void *tci_alloc(size_t size) { return fails() ? NULL : counted(malloc(size ? size : 1)); }
-void *tci_zalloc(size_t size) { return fails() ? NULL : counted(calloc(1, size ? size : 1)); }
-void *tci_array(size_t count, size_t size) { return fails() ? NULL : counted(calloc(count ? count : 1, size ? size : 1)); }
-void *tci_realloc(void *old, size_t size) {
-  if (fails()) return NULL;
-  void *made = realloc(old, size ? size : 1);
-  blocks += made && !old;
-  return made;
-}
-char *tci_strndup(const char *text, size_t len) {
-  char *made = tci_alloc(len + 1);
-  if (made) {
-    memcpy(made, text, len);
-    made[len] = '\0';
-  }
-  return made;
-}
-void tci_free(void *ptr) {
-  blocks -= ptr != NULL;
-  free(ptr);
-}
 
 /* ---- an engine, and a clock that does not wait for its retries ---- */
 
@@ -151,17 +115,17 @@ START_TEST(rounds) {
   for (int n = 1; !done; n++) {
     promised p = {.goal = 0};
     (void)snprintf(p.room, sizeof p.room, "room-%d-%d", _i, n);
-    allocations = 0;
-    fail_from = n;
-    fail_to = _i ? INT_MAX : n;
+    oom_allocations = 0;
+    oom_fail_from = n;
+    oom_fail_to = _i ? INT_MAX : n;
     act(&p);
-    done = allocations < n;
-    fail_from = 0;
+    done = oom_allocations < n;
+    oom_fail_from = 0;
     check(&p, n);
     ck_assert(!done || (p.goal && p.tips == 3 && p.refunded));
   }
   ck_assert_int_eq(tc_close(engine), TC_OK);
-  ck_assert_int_eq(blocks, 0);
+  ck_assert_int_eq(oom_blocks, 0);
 }
 END_TEST
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/rollup/cells.h"
 #include "rollup_kit.h"
@@ -378,6 +379,29 @@ START_TEST(a_second_rebuild_of_a_live_log_finds_nothing) {
 }
 END_TEST
 
+/* A no of the filter is believed: a cell that it denies would begin at nothing. */
+START_TEST(the_filter_denies_nothing_that_was_written) {
+  enum { KEYS = 20000 };
+  tci_rollup rollup;
+  int others = 0;
+  memset(&rollup, 0, sizeof rollup);
+  tci_cell_key key = tci_cell_key_of(tci_hash_mix(1, (tci_hash){7, 7}, (tci_hash){0, 0}), TCI_ALL_TIME, tci_hash_mix(2, (tci_hash){9, 9}, (tci_hash){0, 0}));
+  ck_assert(tci_ever_has(&rollup, &key)); /* it knows nothing */
+  tci_ever_open(&rollup, 32768);          /* 13 bits a key */
+  for (uint64_t i = 0; i < 2 * KEYS; i++) {
+    key = tci_cell_key_of(tci_hash_mix(1, (tci_hash){i % 300, i % 300}, (tci_hash){0, 0}), TCI_ALL_TIME, tci_hash_mix(2, (tci_hash){i, i}, (tci_hash){0, 0}));
+    if (i < KEYS) tci_ever_add(&rollup, &key);
+    else others += tci_ever_has(&rollup, &key);
+  }
+  for (uint64_t i = 0; i < KEYS; i++) {
+    key = tci_cell_key_of(tci_hash_mix(1, (tci_hash){i % 300, i % 300}, (tci_hash){0, 0}), TCI_ALL_TIME, tci_hash_mix(2, (tci_hash){i, i}, (tci_hash){0, 0}));
+    ck_assert_msg(tci_ever_has(&rollup, &key), "key %d is denied", (int)i);
+  }
+  ck_assert_int_lt(others, KEYS / 50);
+  tci_free(rollup.ever);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("rollup");
   TCase *made_up = tcase_create("histories"), *now = tcase_create("live");
@@ -391,6 +415,7 @@ int main(void) {
   tcase_add_test(made_up, counting_people_of_a_short_time_costs_little);
   tcase_add_test(made_up, a_history_in_no_order_costs_no_square);
   tcase_add_test(made_up, readers_do_not_overtake_a_spill);
+  tcase_add_test(made_up, the_filter_denies_nothing_that_was_written);
   tcase_add_loop_test(now, the_running_quarter_is_there, 0, KIT_BACKENDS);
   tcase_add_test(now, what_was_counted_is_there_after_a_restart);
   tcase_add_loop_test(now, a_second_rebuild_of_a_live_log_finds_nothing, 0, KIT_BACKENDS);

@@ -8,45 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "front_kit.h"
+#include "oom_kit.h"
 #include "sockjs_kit.h"
-
-/* ---- The allocator, in the place of base/mem.c. */
-
-static _Atomic int blocks, allocations, fail_from, fail_to; /* which allocations fail, from 1; 0: none */
-
-static int fails(void) {
-  int number = atomic_fetch_add(&allocations, 1) + 1;
-  return fail_from && number >= fail_from && number <= fail_to;
-}
-
-static void *counted(void *made) {
-  blocks += made != NULL;
-  return made;
-}
-
-void *tci_alloc(size_t size) { return fails() ? NULL : counted(malloc(size ? size : 1)); }
-void *tci_zalloc(size_t size) { return fails() ? NULL : counted(calloc(1, size ? size : 1)); }
-void *tci_array(size_t count, size_t size) { return fails() ? NULL : counted(calloc(count ? count : 1, size ? size : 1)); }
-void *tci_realloc(void *old, size_t size) {
-  if (fails()) return NULL;
-  void *made = realloc(old, size ? size : 1);
-  blocks += made && !old;
-  return made;
-}
-char *tci_strndup(const char *text, size_t len) {
-  char *made = tci_alloc(len + 1);
-  if (made) {
-    memcpy(made, text, len);
-    made[len] = '\0';
-  }
-  return made;
-}
-void tci_free(void *ptr) {
-  blocks -= ptr != NULL;
-  free(ptr);
-}
 
 /* ---- Conversations: whatever comes is read, until the stream ends. */
 
@@ -80,7 +44,7 @@ static void polling(void) {
   int one = 0, two = 0, refused = 0;
   for (int i = 0; i < 4; i++) {
     say(ASK("POST /talk/0/p/xhr", "\r\n"));
-    if (refused && fail_to < allocations) ck_assert(came("\r\n\r\no\n")); /* nothing is left of a session that could not be */
+    if (refused && oom_fail_to < oom_allocations) ck_assert(came("\r\n\r\no\n")); /* nothing is left of a session that could not be */
     refused = !i && came("too many sessions");
     one |= came("one");
     two |= came("two");
@@ -132,17 +96,17 @@ START_TEST(one_allocation_fails) {
   sockjs_begin();
   talk(); /* what is made once and kept is made now */
   settle();
-  int before = allocations;
+  int before = oom_allocations;
   talk();
-  needed = allocations - before;
+  needed = oom_allocations - before;
   settle();
   ck_assert_int_gt(needed, 0);
   for (int i = 1; i <= needed; i++) {
-    int from = allocations + i;
-    fail_to = from + (forever ? 1000000 : 0);
-    fail_from = from;
+    int from = oom_allocations + i;
+    oom_fail_to = from + (forever ? 1000000 : 0);
+    oom_fail_from = from;
     talk();
-    fail_from = 0;
+    oom_fail_from = 0;
     settle();
     ck_assert_str_eq(sockjs_post("/echo/0/after/xhr", ""), "200 o\n");
     settle();
@@ -151,7 +115,7 @@ START_TEST(one_allocation_fails) {
   ck_assert_ptr_nonnull(strstr(heard, "HTTP/1.1 "));
   sockjs_stop();
   sockjs_end();
-  ck_assert_int_eq(blocks, 0);
+  ck_assert_int_eq(oom_blocks, 0);
 }
 END_TEST
 

@@ -5,45 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/zone.h"
+#include "oom_kit.h"
 #include "tipcurrent.h"
-
-/* ---- The allocator, in the place of base/mem.c. The engine runs without threads, so that this is the only one. */
-
-static int blocks, allocations, fail_from, fail_to; /* which allocations fail, from 1; 0: none */
-
-static int fails(void) {
-  allocations++;
-  return fail_from && allocations >= fail_from && allocations <= fail_to;
-}
-
-static void *counted(void *made) {
-  blocks += made != NULL;
-  return made;
-}
-
-void *tci_alloc(size_t size) { return fails() ? NULL : counted(malloc(size ? size : 1)); }
-void *tci_zalloc(size_t size) { return fails() ? NULL : counted(calloc(1, size ? size : 1)); }
-void *tci_array(size_t count, size_t size) { return fails() ? NULL : counted(calloc(count ? count : 1, size ? size : 1)); }
-void *tci_realloc(void *old, size_t size) {
-  if (fails()) return NULL;
-  void *made = realloc(old, size ? size : 1);
-  blocks += made && !old;
-  return made;
-}
-char *tci_strndup(const char *text, size_t len) {
-  char *made = tci_alloc(len + 1);
-  if (made) {
-    memcpy(made, text, len);
-    made[len] = '\0';
-  }
-  return made;
-}
-void tci_free(void *ptr) {
-  blocks -= ptr != NULL;
-  free(ptr);
-}
 
 static tc_engine *engine;
 
@@ -87,15 +51,15 @@ static void sweep(maker make, const char *tz, size_t rows) {
   for (int rest = 0; rest < 2; rest++) {
     int done = 0;
     for (int n = 1; !done; n++) {
-      int before = blocks;
-      allocations = 0;
-      fail_from = n;
-      fail_to = rest ? INT_MAX : n;
+      int before = oom_blocks;
+      oom_allocations = 0;
+      oom_fail_from = n;
+      oom_fail_to = rest ? INT_MAX : n;
       int rc = ask(make, tz, rows);
-      done = allocations < n;
-      fail_from = 0;
+      done = oom_allocations < n;
+      oom_fail_from = 0;
       ck_assert_msg(rc == (done ? TC_OK : TC_ENOMEM), "allocation %d of %s: %s %s", n, tz ? tz : "UTC", tc_strerror(rc), tc_last_error());
-      ck_assert_int_eq(blocks, before);
+      ck_assert_int_eq(oom_blocks, before);
       ck_assert_int_eq(ask(make, tz, rows), TC_OK);
     }
   }
@@ -108,7 +72,7 @@ START_TEST(answers) {
   sweep(tc_stats_emojis, NULL, 300);
   sweep(tc_stats_recipients, "Europe/Berlin", 300);
   ck_assert_int_eq(tc_close(engine), TC_OK);
-  ck_assert_int_eq(blocks, 0);
+  ck_assert_int_eq(oom_blocks, 0);
 }
 END_TEST
 

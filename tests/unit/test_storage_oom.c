@@ -6,46 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "oom_kit.h"
 #include "storage/schemes.h"
 #include "storage_suite.h"
 
-/* ---- the allocator, in the place of base/mem.c, and SQLite's ---- */
-
-static int blocks, allocations, fail_at; /* which allocation fails, from 1; 0: none */
-
-static int fails(void) { return ++allocations == fail_at; }
-
-static void *counted(void *made) {
-  blocks += made != NULL;
-  return made;
-}
-
-void *tci_alloc(size_t size) { return fails() ? NULL : counted(malloc(size ? size : 1)); }
-void *tci_zalloc(size_t size) { return fails() ? NULL : counted(calloc(1, size ? size : 1)); }
-void *tci_array(size_t count, size_t size) { return fails() ? NULL : counted(calloc(count ? count : 1, size ? size : 1)); }
-void *tci_realloc(void *old, size_t size) {
-  if (fails()) return NULL;
-  void *made = realloc(old, size ? size : 1);
-  blocks += !old && made;
-  return made;
-}
-char *tci_strndup(const char *text, size_t len) {
-  char *made = tci_alloc(len + 1);
-  if (!made) return NULL;
-  memcpy(made, text, len);
-  made[len] = '\0';
-  return made;
-}
-void tci_free(void *ptr) {
-  blocks -= ptr != NULL;
-  free(ptr);
-}
-
 static sqlite3_mem_methods real_methods;
 
-static void *failing_malloc(int size) { return fails() ? NULL : real_methods.xMalloc(size); }
-static void *failing_realloc(void *old, int size) { return fails() ? NULL : real_methods.xRealloc(old, size); }
+static void *failing_malloc(int size) { return oom_fails() ? NULL : real_methods.xMalloc(size); }
+static void *failing_realloc(void *old, int size) { return oom_fails() ? NULL : real_methods.xRealloc(old, size); }
 
 static void replace_sqlite_s(void) {
   sqlite3_mem_methods methods;
@@ -195,17 +163,17 @@ static int run(size_t at, int nth) {
   ck_assert_int_eq(ops->open(&storage, url, &storage_env, &state), TC_OK);
   doc_id = 0;
   for (size_t i = 0; i < STEPS; i++) {
-    allocations = 0;
-    fail_at = i == at ? nth : 0;
+    oom_allocations = 0;
+    oom_fail_at(i == at ? nth : 0);
     int code = steps[i]();
-    if (i == at) made = allocations;
-    fail_at = 0;
+    if (i == at) made = oom_allocations;
+    oom_fail_at(0);
     if (code) ck_assert_msg(i == at && code == TC_ENOMEM, "step %zu, allocation %d: %d %s", i, nth, code, last_fail());
     if (code) ck_assert_msg(!steps[i](), "step %zu, allocation %d, again: %s", i, nth, last_fail());
   }
   ck_assert_msg(!ops->check(storage), "step %zu, allocation %d: %s", at, nth, last_fail());
   ops->close(storage);
-  ck_assert_int_eq(blocks, 0);
+  ck_assert_int_eq(oom_blocks, 0);
   if (ops == &tci_memory_ops) return rmdir(directory) ? -1 : made;
   char command[96];
   (void)snprintf(command, sizeof command, "rm -rf %s", directory);

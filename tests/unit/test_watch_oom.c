@@ -2,44 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "oom_kit.h"
 #include "watch_kit.h"
-
-/* ---- The allocator, in the place of base/mem.c. */
-
-static _Atomic int blocks, allocations, fail_at; /* which allocation fails, from 1; 0: none */
-
-static int fails(void) {
-  int number = atomic_fetch_add(&allocations, 1) + 1;
-  return number == atomic_load(&fail_at);
-}
-
-static void *count(void *made) {
-  blocks += made != NULL;
-  return made;
-}
-
-void *tci_alloc(size_t size) { return fails() ? NULL : count(malloc(size ? size : 1)); }
-void *tci_zalloc(size_t size) { return fails() ? NULL : count(calloc(1, size ? size : 1)); }
-void *tci_array(size_t n, size_t size) { return fails() ? NULL : count(calloc(n ? n : 1, size ? size : 1)); }
-void *tci_realloc(void *old, size_t size) {
-  if (fails()) return NULL;
-  void *made = realloc(old, size ? size : 1);
-  blocks += made && !old;
-  return made;
-}
-char *tci_strndup(const char *text, size_t len) {
-  char *made = tci_alloc(len + 1);
-  if (made) {
-    memcpy(made, text, len);
-    made[len] = '\0';
-  }
-  return made;
-}
-void tci_free(void *ptr) {
-  blocks -= ptr != NULL;
-  free(ptr);
-}
 
 /* ---- */
 
@@ -68,9 +32,9 @@ static int is_gone(ear *who) {
 /* From the joining of two until both know the new state; one that could not join or was cut off for want of memory comes again. Returns how many allocations that took. */
 static int live_through(int fail) {
   static const char *const destinations[2] = {"/topic/leaderboards/a", "/topic/leaderboards"};
-  int before = atomic_load(&allocations), seen[2] = {0, 0}, joined[2] = {0, 0};
+  int before = atomic_load(&oom_allocations), seen[2] = {0, 0}, joined[2] = {0, 0};
   atomic_store(&state, 0);
-  atomic_store(&fail_at, fail ? before + fail : 0);
+  oom_fail_at(fail ? before + fail : 0);
   for (int i = 0; i < 400 && !(seen[0] && seen[1]); i++) {
     for (int who = 0; who < 2; who++) {
       if (joined[who] && is_gone(&ears[who])) {
@@ -83,9 +47,9 @@ static int live_through(int fail) {
     if (i == 3) atomic_store(&state, 1);
     pass_step();
   }
-  int used = atomic_load(&allocations) - before;
+  int used = atomic_load(&oom_allocations) - before;
   ck_assert_msg(seen[0] && seen[1], "not both know after failure %d", fail);
-  atomic_store(&fail_at, 0);
+  oom_fail_at(0);
   for (int who = 0; who < 2; who++) {
     size_t len;
     for (const char *text = heard(&ears[who]); *text; text += len + 1) {
@@ -109,7 +73,7 @@ START_TEST(whichever_allocation_fails) {
   ck_assert_int_gt(used, 10);
   for (int fail = 1; fail <= used + 5; fail++) (void)live_through(fail);
   watch_end();
-  ck_assert_int_eq(atomic_load(&blocks), 0);
+  ck_assert_int_eq(atomic_load(&oom_blocks), 0);
 }
 END_TEST
 

@@ -4,45 +4,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "oom_kit.h"
 #include "tipcurrent/error.h"
 #include "webhook/sign.h"
 #include "webhook/transport.h"
-
-/* ---- The allocator, in the place of base/mem.c. */
-
-static int blocks, allocations, fail_from, fail_to; /* which allocations fail, from 1; 0: none */
-
-static int fails(void) {
-  allocations++;
-  return fail_from && allocations >= fail_from && allocations <= fail_to;
-}
-
-static void *counted(void *made) {
-  blocks += made != NULL;
-  return made;
-}
-
-void *tci_alloc(size_t size) { return fails() ? NULL : counted(malloc(size ? size : 1)); }
-void *tci_zalloc(size_t size) { return fails() ? NULL : counted(calloc(1, size ? size : 1)); }
-void *tci_array(size_t count, size_t size) { return fails() ? NULL : counted(calloc(count ? count : 1, size ? size : 1)); }
-void *tci_realloc(void *old, size_t size) {
-  if (fails()) return NULL;
-  void *made = realloc(old, size ? size : 1);
-  blocks += made && !old;
-  return made;
-}
-char *tci_strndup(const char *text, size_t len) {
-  char *made = tci_alloc(len + 1);
-  if (made) {
-    memcpy(made, text, len);
-    made[len] = '\0';
-  }
-  return made;
-}
-void tci_free(void *ptr) {
-  blocks -= ptr != NULL;
-  free(ptr);
-}
 
 /* ---- What is tried: TC_OK or TC_ENOMEM. */
 
@@ -105,20 +70,20 @@ static int (*const trials[])(void) = {read_policy, sign_and_seal, deliver_two};
 
 START_TEST(each_allocation_may_fail) {
   for (size_t i = 0; i < sizeof trials / sizeof trials[0]; i++) {
-    allocations = fail_from = 0;
+    oom_allocations = oom_fail_from = 0;
     ck_assert_int_eq(trials[i](), TC_OK);
-    int needed = allocations;
+    int needed = oom_allocations;
     ck_assert_int_gt(needed, 0);
     for (int at = 1; at <= needed; at++) {
       for (int all = 0; all < 2; all++) {
-        allocations = 0;
-        fail_from = at;
-        fail_to = all ? INT32_MAX : at;
+        oom_allocations = 0;
+        oom_fail_from = at;
+        oom_fail_to = all ? INT32_MAX : at;
         ck_assert_int_eq(trials[i](), TC_ENOMEM);
-        ck_assert_int_eq(blocks, 0);
-        fail_from = 0;
+        ck_assert_int_eq(oom_blocks, 0);
+        oom_fail_from = 0;
         ck_assert_int_eq(trials[i](), TC_OK);
-        ck_assert_int_eq(blocks, 0);
+        ck_assert_int_eq(oom_blocks, 0);
       }
     }
   }
