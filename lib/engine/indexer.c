@@ -153,7 +153,9 @@ int tci_indexer_step(tc_engine *engine, int last) {
     r->since_us += LINGER_US;
     if (r->since_us < IDLE_SLICE_US) return 1;
   } else if (last) {
-    return 0;
+    if (!tci_rollup_waits(engine)) return 0;
+    tci_rollup_step(engine, NULL, 0, &r->more);
+    return r->more == TCI_ROLLUP_AT_ONCE;
   } else {
     tci_rollup_step(engine, NULL, 0, &r->more);
   }

@@ -26,6 +26,8 @@
 
 int64_t tci_rollup_seq(const tc_engine *engine) { return engine->rollup ? atomic_load(&engine->rollup->seq) : 0; }
 
+int tci_rollup_waits(const tc_engine *engine) { return engine->rollup && engine->rollup->waiting.n; }
+
 int tci_rollup_ready(const tc_engine *engine) {
   const tci_rollup *rollup = engine->rollup;
   return !rollup || (!tci_rollup_is_mending(rollup) && atomic_load(&rollup->seq) >= atomic_load(&rollup->ready_at_seq));
@@ -390,8 +392,8 @@ int tci_rollup_open(tc_engine *engine, uint64_t bytes) {
 
 void tci_rollup_close(tci_rollup *rollup) {
   if (!rollup) return;
-  int rc = apply_waiting(rollup, rollup->waiting.n);
-  if (!rc && (atomic_load(&rollup->seq) != rollup->stored_seq || rollup->dirty_of[TCI_SPACE_TOP])) rc = tci_rollup_spill(rollup, 1);
+  int rc = TC_OK;
+  if (atomic_load(&rollup->seq) != rollup->stored_seq || rollup->dirty_of[TCI_SPACE_TOP]) rc = tci_rollup_spill(rollup, 1);
   note(rollup, rc);
   tci_rollup_free(rollup);
 }

@@ -33,6 +33,9 @@ typedef enum tci_rollup_more {
  * logged and tried again: they are not the index's. */
 void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_rollup_more *more);
 
+/* 1: the end of a storm, or of the engine, is waited for. Indexer's thread. */
+int tci_rollup_waits(const tc_engine *engine);
+
 /* ---- reading ---- */
 
 /* The rollup has everything up to this seq. 0 where there is none. */
