@@ -31,8 +31,10 @@ typedef struct scope {
 
 static int64_t hour_of(uint32_t quarter) { return tci_quarter_start_us(quarter) / TCI_HOUR_US - (tci_quarter_start_us(quarter) % TCI_HOUR_US < 0); }
 
+static tci_hash person(tci_hash room, int role, tci_hash who) { return tci_hash_mix((unsigned)role + 1, room, who); }
+
 static int see(tci_rollup *rollup, tci_hour *hour, tci_hash room, int role, tci_hash who, uint32_t quarter) {
-  tci_hash entry = tci_hash_mix((unsigned)role + 1, room, who);
+  tci_hash entry = person(room, role, who);
   return tci_hour_see(&rollup->hours, hour, entry.h, entry.g, (int)(quarter & 3));
 }
 
@@ -254,6 +256,11 @@ void tci_rollup_look_ahead(const tci_rollup *rollup, const tc_record *record, tc
   out->peer = tci_hash_of(rollup, record->text[TC_COL_PEER]);
   out->currency = code.len ? tci_hash_of(rollup, code) : rollup->standard;
   want_group(out, out->room, quarter);
+  for (int i = 0; i < 2; i++) {
+    tci_hash room = i ? rollup->all : out->room;
+    tci_hours_prefetch(&rollup->hours, hour_of(quarter), person(room, record->kind == TC_KIND_TIP ? TCI_SENDERS : TCI_REACTORS, out->user).h);
+    if (record->kind == TC_KIND_TIP) tci_hours_prefetch(&rollup->hours, hour_of(quarter), person(room, TCI_RECIPIENTS, out->peer).h);
+  }
   if (record->kind == TC_KIND_TIP && !rollup->shadow) {
     for (int i = 0; i < 2; i++) {
       tci_hash room = i ? rollup->all : out->room;

@@ -20,7 +20,7 @@
 #define TOPS_US 60000000
 #define BYTES_A_TOP 11264  /* a full one, in memory: half of it may be those that wait for that */
 #define STORM_EVENTS 4096  /* as many at once */
-#define WAIT_EVENTS 131072 /* so many may wait, so long */
+#define WAIT_EVENTS 262144 /* so many may wait, so long */
 #define WAIT_US 2000000
 #define AT_OPEN_MAX 65536 /* events that tc_open waits for, so that what was there before is there at once */
 

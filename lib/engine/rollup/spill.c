@@ -62,13 +62,36 @@ static void put(harvest *h, size_t *filled, uint32_t space, const tci_cell_key *
   h->items[h->from[space] + filled[space]++] = (item){number(key->bytes, 8), number(key->bytes + 8, 6), number(key->bytes + 14, 8), key};
 }
 
+/* Dirty cells are chained, and lie anywhere in memory: one chain alone would wait for each of them, so several are followed at once. */
+#define CHAINS 8
+
+static tci_cell *next_chain(tci_group **group) {
+  tci_cell *cell = NULL;
+  while (*group && !cell) {
+    cell = (*group)->dirty;
+    *group = (*group)->next_dirty;
+  }
+  if (cell) __builtin_prefetch(cell);
+  return cell;
+}
+
 static void gather(const tci_rollup *rollup, harvest *h, int tops) {
   size_t filled[TCI_SPACE_PAST + 1] = {0};
+  tci_group *more = rollup->dirty_groups;
+  tci_cell *chains[CHAINS];
   for (size_t space = 0; space <= TCI_SPACE_PAST; space++)
     h->from[space + 1] = h->from[space] + (space == TCI_SPACE_TOP && !tops ? 0 : rollup->dirty_of[space]);
-  for (tci_group *group = rollup->dirty_groups; group; group = group->next_dirty) {
-    if (group->top_dirty && tops) put(h, filled, TCI_SPACE_TOP, &group->key);
-    for (tci_cell *cell = group->dirty; cell; cell = cell->next_dirty) put(h, filled, cell->space, &cell->key);
+  for (tci_group *group = rollup->dirty_groups; group && tops; group = group->next_dirty) {
+    if (group->top_dirty) put(h, filled, TCI_SPACE_TOP, &group->key);
+  }
+  for (size_t i = 0; i < CHAINS; i++) chains[i] = next_chain(&more);
+  for (size_t i = 0, idle = 0; idle < CHAINS; i = (i + 1) % CHAINS) {
+    tci_cell *cell = chains[i];
+    idle = cell ? 0 : idle + 1;
+    if (!cell) continue;
+    put(h, filled, cell->space, &cell->key);
+    chains[i] = cell->next_dirty ? cell->next_dirty : next_chain(&more);
+    if (cell->next_dirty) __builtin_prefetch(cell->next_dirty);
   }
   for (size_t space = 0; space <= TCI_SPACE_PAST; space++) qsort(h->items + h->from[space], filled[space], sizeof *h->items, by_key);
 }
@@ -82,18 +105,21 @@ static int write_values(tci_rollup *rollup, harvest *h) {
   for (size_t i = 0; i < h->n && !out->err; i++) {
     const tci_cell_key *key = h->items[i].key;
     const tci_cell *cell = (const void *)key;
+    /* The key too: the storage would look for it in the cell again, which is far away by then. */
+    (void)tci_buf_append(out, key->bytes, sizeof key->bytes);
     size_t at = out->len;
     if (i + AHEAD < h->n) __builtin_prefetch(h->items[i + AHEAD].key);
     while (i >= h->from[space + 1]) space++;
     if (space == TCI_SPACE_TOP) (void)tci_top_put(&((const tci_group *)(const void *)key)->top, out);
     else (void)tci_value_put(out, space, cell->sum, cell->n, tci_cell_name(cell));
-    h->facts[i] = (tc_fact){space, {(const char *)key->bytes, sizeof key->bytes}, {NULL, out->len - at}};
+    h->facts[i] = (tc_fact){space, {NULL, sizeof key->bytes}, {NULL, out->len - at}};
   }
   size_t meta = out->len, at = 0;
   if (tci_rollup_put_meta(rollup, out)) return tci_fail(TC_ENOMEM, "out of memory for writing the rollup down");
   for (size_t i = 0; i < h->n; i++) {
-    h->facts[i].value.ptr = out->data + at; /* only now: it moved while it grew */
-    at += h->facts[i].value.len;
+    h->facts[i].key.ptr = out->data + at; /* only now: it moved while it grew */
+    h->facts[i].value.ptr = h->facts[i].key.ptr + h->facts[i].key.len;
+    at += h->facts[i].key.len + h->facts[i].value.len;
   }
   h->facts[h->n] = (tc_fact){TCI_SPACE_META, {"", 0}, {out->data + meta, out->len - meta}};
   return TC_OK;
