@@ -163,6 +163,17 @@ def self_test(compiler):
         sys.exit(f"self-test: compatible changes: {breaks} {fine}")
 
 
+def smallest_sizes():
+    """What the library takes as the least size of a struct is named by its last member in the first release: sizeof would grow with the struct and refuse programs built before."""
+    findings = []
+    folder = os.path.join(ROOT, "lib", "api")
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            calls = re.findall(r"tci_sized_in\(&[^,]+, sizeof [^,]+, (.*)", f.read())
+        findings += [f"lib/api/{name}: tci_sized_in: {call.split(',')[0]}: TCI_SIZED_UP_TO says which size is the smallest" for call in calls if not call.startswith("TCI_SIZED_UP_TO(")]
+    return findings
+
+
 def main():
     compiler, abi = sys.argv[1:3]
     self_test(compiler)
@@ -173,6 +184,9 @@ def main():
     else:
         with open(path, encoding="utf-8") as f:
             old = parsed(f.read())
+    findings = smallest_sizes()
+    if findings:
+        sys.exit("\n".join(findings))
     breaks, fine = compare(old, new) if old is not None else ([], ["nothing is recorded yet"])
     for line in breaks:
         print("incompatible:", line)
