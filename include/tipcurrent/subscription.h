@@ -4,7 +4,7 @@
  * from the log; so a subscriber that is slow, or that starts in the past, sees every event of its room exactly once, in seq order, however late.
  *
  * Callbacks run on the engine's dispatcher thread (without threads: whichever runs the engine, tc_engine_poll), one at a time per engine, in seq order, after the commit, with no engine lock held. They may call any tc_
- * function but tc_close (TC_EINVAL). A slow callback delays the other callback subscribers, not the engine and not pull subscribers.
+ * function but tc_close, tc_stats_rebuild and what changes webhooks, goals and event types (TC_EINVAL). A slow callback delays the other callback subscribers, not the engine and not pull subscribers.
  *
  * A subscription looks at every event and passes on what matches: with thousands of rooms to serve, take one subscription for all rooms and route the events yourself.
  */
