@@ -42,47 +42,60 @@ def needed(program):
     return subprocess.run(["readelf", "-d", program], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def main():
-    work = os.path.join(sys.argv[1], "consumers")
-    source, prefix = os.path.join(work, "source"), os.path.join(work, "prefix")
-    tree.mirror(source)
-    page = sections(tree.read("docs/install.md"))
-    shutil.rmtree(prefix, ignore_errors=True)
+class Reader:
+    """Somebody who follows the page, with directories of the test's in the place of his own."""
 
-    # The page's own commands, with the test's directories in the place of the reader's.
-    def local(script):
-        return script.replace("/opt/tipcurrent", prefix).replace("~/src/tipcurrent", source)
+    def __init__(self, work):
+        self.work, self.source, self.prefix = work, os.path.join(work, "source"), os.path.join(work, "prefix")
+        self.page = sections(tree.read("docs/install.md"))
+        self.install, self.exports = [text for language, text in self.page["Install"] if language == "sh"]
+        self.program, self.expected = only(self.page["A program"], "c"), only(self.page["A program"], "text")
 
-    begun = time.monotonic()
-    install, exports = [text for language, text in page["Install"] if language == "sh"]
-    if os.path.exists(os.path.join(source, "build", "build.ninja")):
-        install = install.replace("meson setup", "meson setup --reconfigure")
-    shell(local(install), source)
-    print(f"installed ({time.monotonic() - begun:.0f} s)", flush=True)
+    def run(self, script, where):
+        return shell(script.replace("/opt/tipcurrent", self.prefix).replace("~/src/tipcurrent", self.source), where)
 
-    program, expected = only(page["A program"], "c"), only(page["A program"], "text")
-    for way in WAYS:
-        begun = time.monotonic()
-        where = os.path.join(work, re.sub(r"\W", "_", way))
+    def do_install(self):
+        tree.mirror(self.source)
+        for name in ("prefix", "prefix-moved"):
+            shutil.rmtree(os.path.join(self.work, name), ignore_errors=True)
+        again = os.path.exists(os.path.join(self.source, "build", "build.ninja"))
+        self.run(self.install.replace("meson setup", "meson setup --reconfigure") if again else self.install, self.source)
+
+    def build(self, way):
+        where = os.path.join(self.work, re.sub(r"\W", "_", way))
         shutil.rmtree(where, ignore_errors=True)
         os.makedirs(where)
-        blocks = dict(page[way])
-        if way == "A Meson subproject":
-            blocks["meson"] = only(page["Meson"], "meson")
+        blocks = dict(self.page[way])
         if way != "C++":
-            blocks["c"] = program
+            blocks["c"] = self.program
         for language, name in FILES.items():
             if language in blocks:
                 with open(os.path.join(where, name), "w", encoding="utf-8") as f:
                     f.write(blocks[language])
-        said = shell(local(exports + only(page[way], "sh")), where)
-        if not said.endswith("\n" + expected) and said != expected:
-            sys.exit(f"{way}: printed\n{said}\nand should end with\n{expected}")
+        said = self.run(self.exports + only(self.page[way], "sh"), where)
+        if not ("\n" + said).endswith("\n" + self.expected):
+            sys.exit(f"{way}: printed\n{said}\nand should end with\n{self.expected}")
         programs = [p for p in (f"{where}/hello", f"{where}/build/hello") if os.path.exists(p)]
-        linked = "libtipcurrent.so.1" in needed(programs[0])
-        if linked == (way == "Static") or (way == "CMake" and "libtipcurrent" in needed(f"{where}/build/hello-static")):
+        static = f"{where}/build/hello-static"
+        if ("libtipcurrent.so.1" in needed(programs[0])) == (way == "Static") or (os.path.exists(static) and "libtipcurrent" in needed(static)):
             sys.exit(f"{way}: linked the other library")
-        print(f"{way} ({time.monotonic() - begun:.0f} s)", flush=True)
+
+
+def timed(what, act, *args):
+    begun = time.monotonic()
+    act(*args)
+    print(f"{what} ({time.monotonic() - begun:.0f} s)", flush=True)
+
+
+def main():
+    reader = Reader(os.path.join(sys.argv[1], "consumers"))
+    timed("installed", reader.do_install)
+    for way in WAYS:
+        timed(way, reader.build, way)
+    # "The installed tree may be moved as a whole for CMake."
+    os.rename(reader.prefix, reader.prefix + "-moved")
+    reader.prefix += "-moved"
+    timed("CMake, moved", reader.build, "CMake")
 
 
 if __name__ == "__main__":
