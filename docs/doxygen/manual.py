@@ -77,7 +77,8 @@ def main():
         settings = settings.replace(f"@{name}@", value)
     done = subprocess.run(["doxygen", "-"], input=settings, text=True)
     bare = bare_constants(source)
-    print("\n".join(bare), file=sys.stderr)
+    if bare:
+        print("\n".join(bare), file=sys.stderr)
     if done.returncode or (bare and strict == "1"):
         sys.exit(1)
     os.rename(os.path.join(work, "html"), os.path.join(output, "html"))

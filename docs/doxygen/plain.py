@@ -62,7 +62,12 @@ def convert(text):
             indent = line[: len(line) - len(line.lstrip())]
             following = lines[i + 1].strip() if i + 1 < len(lines) else ""
             if not any(part.startswith("/**") for part in out):
-                out.append(block(taken_literally(comment), mark="@file"))
+                lines_of_file = taken_literally(comment)
+                if comment.startswith("/* tipcurrent.h"):
+                    # The table of contents: it keeps its columns, and is what the HTML opens with.
+                    lines_of_file = [lines_of_file[0], "", "<pre>", *lines_of_file[1:], "</pre>"]
+                    out.append(block(lines_of_file, mark="@mainpage"))
+                out.append(block(lines_of_file, mark="@file"))
             elif not following:
                 out.append(block(taken_literally(comment), mark="@file"))
             elif inside:

@@ -56,6 +56,14 @@ def library(work, root):
         sys.exit(f"hello printed {said!r}")
 
 
+def manual(root):
+    """`man` finds what the headers say, and the daemon."""
+    for name, words in (("tc_tip_create", "durable commit"), ("tipcurrentd", "--print-defaults")):
+        said = call("man", "-M", f"{root}/usr/share/man", name, MANWIDTH="200", LC_ALL="C.UTF-8")
+        if words not in said:
+            sys.exit(f"man {name} does not say {words!r}:\n{said}")
+
+
 def daemon(root):
     """The unit starts a program that is there, with a file that is there and that the program takes."""
     with open(f"{root}/lib/systemd/system/tipcurrentd.service", encoding="utf-8") as f:
@@ -78,6 +86,7 @@ def main():
         if "-dbgsym" not in path:
             call("dpkg-deb", "-x", path, root)
     library(work, root)
+    manual(root)
     daemon(root)
 
 
