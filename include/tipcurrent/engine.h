@@ -83,7 +83,7 @@ typedef struct tc_options {
   const struct tc_webhook_options *webhooks; /* NULL: the defaults. Copied */
   const char *currency; /* ISO 4217 code of amounts that name none; NULL: as the log says, USD for a new one. TC_EINVAL: the log has events in another */
   uint64_t
-    rollup_bytes; /* memory for statistics and leaderboards that are not written down yet or were used lately; a write takes half as much more for a moment. 0: 64 MiB */
+    rollup_bytes; /* memory for statistics and leaderboards that are not written down yet or were used lately; a write takes half as much more for a moment. 0: 128 MiB */
 } tc_options;
 #define TC_OPTIONS_INIT \
   { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }

@@ -43,7 +43,7 @@ typedef struct tc_goal {
   int64_t deadline_us, reached_at_us, closed_at_us;       /* 0: none, not yet */
   int32_t status;                                         /* TC_GOAL_X */
   int32_t has_progress;                                   /* 0: not known now: the sums are being built anew, or the storage keeps none */
-  int64_t progress_count;                                 /* how many tips count, at most some 0.3 s old */
+  int64_t progress_count;                                 /* how many tips count, some 0.3 s old at most; in a storm (stats.h) a few seconds */
   int64_t progress_amount;                                /* and their sum, of a goal with a target amount; INT64_MAX: at least that */
   const char *room_id, *title;                            /* as in tc_goal_new */
   const char *currency, *recipient_id;                    /* NULL: none was named, or the default one */

@@ -1,6 +1,6 @@
 /* stats.h - numbers over time: tips, sums, people and reactions of a room or of all rooms, by quarters of an hour and what is made of them.
  *
- * Kept by a cursor over the log (docs/analytics.md): what is answered here is at most about a second behind the last create, the running hour included, and costs what the asked range
+ * Kept by a cursor over the log (docs/analytics.md): what is answered here is at most about a second behind the last create (while more than some 20,000 come a second: a few), the running hour included, and costs what the asked range
  * has in quarters that saw an event, not its events. An event counts where its created_at lies, a refund where its tip's does: it lowers sums, never counts or uniques.
  *
  * Sums are exact beyond 64 bits; averages are rounded half up to hundredths. Sums never mix currencies.

@@ -264,7 +264,7 @@ static int walk_times(tc_engine *engine, replaying *r, int64_t from_us, int64_t 
 }
 
 static int replay(tc_engine *engine, int64_t id, int by_time, int64_t from, int64_t to, int64_t *count) {
-  tci_webhooks *w;
+  tci_webhooks *w = NULL;
   tci_hook *hook = NULL;
   int rc = check_door(engine, &w);
   if (!rc) rc = tci_hooks_get(w, id, &hook);

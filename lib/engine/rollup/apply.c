@@ -217,13 +217,19 @@ static int keep_time(const tc_record *row, void *arg) {
   return 1;
 }
 
+int tci_rollup_tip_time(tci_rollup *rollup, const tc_record *refund, int64_t *created_at_us) {
+  tc_position tip = {0, 0};
+  int rc = rollup->engine->ops->read_log(rollup->engine->storage, refund->ref - 1, 1, keep_time, &tip);
+  if (!rc && tip.seq != refund->ref)
+    rc = tci_fail(TC_ECORRUPT, "the log has no event %lld, of which event %lld is a refund", (long long)refund->ref, (long long)refund->seq);
+  if (!rc) *created_at_us = tip.created_at_us;
+  return rc;
+}
+
 /* What goes back goes back where the tip was counted, however long ago. */
 static int apply_refund(tci_rollup *rollup, const tc_record *record, const tci_ahead *ahead) {
-  tc_position tip = {0, 0};
-  int rc = rollup->engine->ops->read_log(rollup->engine->storage, record->ref - 1, 1, keep_time, &tip);
-  if (!rc && tip.seq != record->ref)
-    rc = tci_fail(TC_ECORRUPT, "the log has no event %lld, of which event %lld is a refund", (long long)record->ref, (long long)record->seq);
-  change back = {record, ahead, tip.created_at_us, -(tci_int128)record->amount, 0, 1};
+  change back = {record, ahead, 0, -(tci_int128)record->amount, 0, 1};
+  int rc = tci_rollup_tip_time(rollup, record, &back.created_at_us);
   return rc ? rc : apply_change(rollup, &back);
 }
 

@@ -1,27 +1,34 @@
-/* spill.c - from memory into the store: what is dirty, with the cursor, in one commit. */
+/* spill.c - from memory into the store: what is dirty, with the cursor, in one commit.
+ *
+ * A top is a hundred users' bytes, a storm changes nearly every one of them between two spills, and all can be told from the cells: so tops are written once in many spills, and the meta
+ * fact says up to which event they have everything. After a kill mend.c settles what has changed since.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "engine/rollup/cells.h"
 
-#define META_VERSION 2
+#define META_VERSION 3
 
 int tci_rollup_put_meta(const tci_rollup *rollup, tci_buf *out) {
   (void)tci_put_varint(out, META_VERSION);
   (void)tci_buf_append(out, rollup->keys, sizeof rollup->keys);
   (void)tci_put_varint(out, rollup->newest_quarter);
-  return tci_put_varint(out, rollup->newest_day);
+  (void)tci_put_varint(out, rollup->newest_day);
+  return tci_put_varint(out, (uint64_t)rollup->tops_seq);
 }
 
 int tci_rollup_get_meta(tci_rollup *rollup, tc_text bytes) {
-  unsigned __int128 version, quarter, day;
+  unsigned __int128 version, quarter, day, tops_seq;
   if (tci_get_varint(&bytes, &version) || version != META_VERSION || bytes.len < sizeof rollup->keys) return -1;
   memcpy(rollup->keys, bytes.ptr, sizeof rollup->keys);
   bytes = (tc_text){bytes.ptr + sizeof rollup->keys, bytes.len - sizeof rollup->keys};
   if (tci_get_varint(&bytes, &quarter) || tci_get_varint(&bytes, &day) || quarter >= UINT32_MAX || day >= UINT32_MAX) return -1;
+  if (tci_get_varint(&bytes, &tops_seq) || tops_seq > INT64_MAX) return -1;
   rollup->newest_quarter = (uint32_t)quarter;
   rollup->newest_day = (uint32_t)day;
+  rollup->tops_seq = (int64_t)tops_seq;
   return 0;
 }
 
@@ -55,11 +62,12 @@ static void put(harvest *h, size_t *filled, uint32_t space, const tci_cell_key *
   h->items[h->from[space] + filled[space]++] = (item){number(key->bytes, 8), number(key->bytes + 8, 6), number(key->bytes + 14, 8), key};
 }
 
-static void gather(const tci_rollup *rollup, harvest *h) {
+static void gather(const tci_rollup *rollup, harvest *h, int tops) {
   size_t filled[TCI_SPACE_PAST + 1] = {0};
-  for (size_t space = 0; space <= TCI_SPACE_PAST; space++) h->from[space + 1] = h->from[space] + rollup->dirty_of[space];
+  for (size_t space = 0; space <= TCI_SPACE_PAST; space++)
+    h->from[space + 1] = h->from[space] + (space == TCI_SPACE_TOP && !tops ? 0 : rollup->dirty_of[space]);
   for (tci_group *group = rollup->dirty_groups; group; group = group->next_dirty) {
-    if (group->top_dirty) put(h, filled, TCI_SPACE_TOP, &group->key);
+    if (group->top_dirty && tops) put(h, filled, TCI_SPACE_TOP, &group->key);
     for (tci_cell *cell = group->dirty; cell; cell = cell->next_dirty) put(h, filled, cell->space, &cell->key);
   }
   for (size_t space = 0; space <= TCI_SPACE_PAST; space++) qsort(h->items + h->from[space], filled[space], sizeof *h->items, by_key);
@@ -91,43 +99,57 @@ static int write_values(tci_rollup *rollup, harvest *h) {
   return TC_OK;
 }
 
-static void make_clean(tci_rollup *rollup) {
+static void make_clean(tci_rollup *rollup, int tops) {
+  tci_group *left = NULL;
   for (tci_group *group = rollup->dirty_groups, *next; group; group = next) {
     next = group->next_dirty;
     group->dirty = NULL;
     group->next_dirty = NULL;
-    group->listed = group->top_dirty = 0;
+    if (tops) group->top_dirty = 0;
+    group->listed = group->top_dirty;
+    if (!group->listed) continue;
+    group->next_dirty = left;
+    left = group;
   }
-  rollup->dirty_groups = NULL;
-  rollup->dirty_cells = 0;
+  size_t tops_left = tops ? 0 : rollup->dirty_of[TCI_SPACE_TOP];
   memset(rollup->dirty_of, 0, sizeof rollup->dirty_of);
+  rollup->dirty_groups = left;
+  rollup->dirty_cells = rollup->dirty_of[TCI_SPACE_TOP] = tops_left;
   rollup->dirty_from = TCI_NEVER;
   rollup->dirty_to = 0;
   rollup->now++; /* that makes the cells clean */
 }
 
-int tci_rollup_spill(tci_rollup *rollup) {
-  const tc_storage_ops *ops = rollup->engine->ops;
-  int64_t seq = atomic_load(&rollup->seq);
-  harvest h = {.n = rollup->dirty_cells, .items = tci_alloc(rollup->dirty_cells * sizeof *h.items)};
-  h.facts = tci_alloc((rollup->dirty_cells + 1) * sizeof *h.facts);
-  int rc = h.items && h.facts ? TC_OK : tci_fail(TC_ENOMEM, "out of memory for writing the rollup down");
+/* The facts, and what they are made of, in one commit with the cursor. */
+static int commit(tci_rollup *rollup, int64_t seq, const harvest *h, int tops) {
+  tci_rollup_hold(rollup, 1);
+  int rc = rollup->engine->ops->facts_commit(rollup->engine->storage, seq, h->facts, h->n + 1);
   if (!rc) {
-    gather(rollup, &h);
+    (void)pthread_mutex_lock(&rollup->mutex);
+    make_clean(rollup, tops);
+    (void)pthread_mutex_unlock(&rollup->mutex);
+    rollup->stored_seq = seq;
+  }
+  tci_rollup_release(rollup);
+  return rc;
+}
+
+int tci_rollup_spill(tci_rollup *rollup, int tops) {
+  int64_t seq = atomic_load(&rollup->seq), tops_seq_before = rollup->tops_seq;
+  tops = tops || !rollup->dirty_of[TCI_SPACE_TOP];
+  harvest h = {.n = rollup->dirty_cells - (tops ? 0 : rollup->dirty_of[TCI_SPACE_TOP])};
+  h.items = tci_alloc(h.n * sizeof *h.items);
+  h.facts = tci_alloc((h.n + 1) * sizeof *h.facts);
+  int rc = h.items && h.facts ? TC_OK : tci_fail(TC_ENOMEM, "out of memory for writing the rollup down");
+  if (tops) rollup->tops_seq = tci_rollup_is_mending(rollup) ? atomic_load(&rollup->mended_seq) : seq;
+  if (!rc) {
+    gather(rollup, &h, tops);
     rc = write_values(rollup, &h);
     for (size_t i = h.from[TCI_SPACE_BOARD]; i < h.from[TCI_SPACE_BOARD + 1]; i++) tci_ever_add(rollup, h.items[i].key);
   }
-  if (!rc) {
-    tci_rollup_hold(rollup, 1);
-    rc = ops->facts_commit(rollup->engine->storage, seq, h.facts, h.n + 1);
-    if (!rc) {
-      (void)pthread_mutex_lock(&rollup->mutex);
-      make_clean(rollup);
-      (void)pthread_mutex_unlock(&rollup->mutex);
-      rollup->stored_seq = seq;
-    }
-    tci_rollup_release(rollup);
-  }
+  if (!rc) rc = commit(rollup, seq, &h, tops);
+  if (rc) rollup->tops_seq = tops_seq_before;
+  else if (tops) rollup->tops_dirty_since_us = 0;
   tci_free(h.items);
   tci_free(h.facts);
   if (rollup->values.len > 4u << 20) tci_buf_free(&rollup->values);
