@@ -9,7 +9,7 @@
  * stats.h         numbers over time                 board.h         leaderboards
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
- * A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
+ * For C++: tipcurrent.hpp. A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
  */
 #ifndef TIPCURRENT_H
 #define TIPCURRENT_H
