@@ -1,0 +1,43 @@
+/* batch.h - many creates in one call: lines of JSON in, one answer a line, one place to wait for them all.
+ *
+ * For whoever has thousands of events at hand, and for bindings whose callbacks would be slow on the engine's thread: the writer only notes each answer, and nobody is called. Every line
+ * stands for itself: one that is refused stops none of the others, and a batch is not a transaction. The writer commits lines in large groups with whatever else waits.
+ */
+#ifndef TIPCURRENT_BATCH_H
+#define TIPCURRENT_BATCH_H
+
+#include "create.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tc_batch tc_batch;
+
+#define TC_BATCH_LINES_MAX 100000
+
+/* Takes one create a line: JSON objects by the rules of tc_json_submit, each with an optional member "idempotencyKey", separated by newlines; blank lines have no answer. kind:
+ * TC_KIND_TIP, TC_KIND_REACTION, or 0: what people do in a room (activity.h), "type" says which. lines need not be NUL-terminated and is not kept. *out: the caller frees it by tc_batch_free.
+ * A line that is wrong does not fail the call: its answer says so. When the queue is full this waits for room, some create_deadline_ms at most without any progress (not at all
+ * inside tc_done_fn); lines that find none are answered TC_EBUSY.
+ * Any thread. Errors, of the call as a whole, nothing was stored: TC_EINVAL (no line, or an unknown kind), TC_ELIMIT (more than TC_BATCH_LINES_MAX lines), TC_ECLOSED, TC_ENOMEM. */
+TC_API int tc_batch_submit(tc_engine *engine, uint32_t kind, const char *lines, size_t len, tc_batch **out);
+
+/* Waits until every line has its answer. timeout_ms 0: only looks; -1: as long as it takes. With TC_NO_THREADS the caller commits meanwhile.
+ * Any thread, also several, also after tc_close. Errors: TC_ETIMEOUT, TC_EINVAL (inside tc_done_fn it would wait for itself). */
+TC_API int tc_batch_wait(tc_batch *batch, int32_t timeout_ms);
+
+/* How many lines there are answers for. Any thread; does not block. */
+TC_API size_t tc_batch_count(const tc_batch *batch);
+/* How many of them are not TC_OK; before tc_batch_wait has returned TC_OK: so far. Any thread; does not block. */
+TC_API size_t tc_batch_failed(const tc_batch *batch);
+/* The answer to the i-th line that is not blank, as tc_done_fn gets it (TC_EINVAL and TC_ELIMIT besides); borrowed from the batch. NULL: out of range, or tc_batch_wait has not returned
+ * TC_OK yet. Any thread; does not block. */
+TC_API const tc_result *tc_batch_at(const tc_batch *batch, size_t i);
+/* Frees it; may come before the answers, the events are stored all the same. NULL is fine. Any thread; does not block. May outlive the engine. */
+TC_API void tc_batch_free(tc_batch *batch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
