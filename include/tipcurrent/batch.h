@@ -17,10 +17,10 @@ typedef struct tc_batch tc_batch;
 #define TC_BATCH_LINES_MAX 100000
 
 /* Takes one create a line: JSON objects by the rules of tc_json_submit, each with an optional member "idempotencyKey", separated by newlines; blank lines have no answer. kind:
- * TC_KIND_TIP, TC_KIND_REACTION, or 0: what people do in a room (activity.h), "type" says which. lines need not be NUL-terminated and is not kept. *out: the caller frees it by tc_batch_free.
+ * TC_KIND_TIP, TC_KIND_REACTION, TC_KIND_REFUND (with a member "tipId"; each line costs a database read), or 0: what people do in a room (activity.h), "type" says which. lines need not be NUL-terminated and is not kept. *out: the caller frees it by tc_batch_free.
  * A line that is wrong does not fail the call: its answer says so. When the queue is full this waits for room, some create_deadline_ms at most without any progress (not at all
  * inside tc_done_fn); lines that find none are answered TC_EBUSY.
- * Any thread. Errors, of the call as a whole, nothing was stored: TC_EINVAL (no line, or an unknown kind), TC_ELIMIT (more than TC_BATCH_LINES_MAX lines), TC_ECLOSED, TC_ENOMEM. */
+ * Any thread. May block for room. Errors, of the call as a whole, nothing was stored: TC_EINVAL (no line, or an unknown kind), TC_ELIMIT (more than TC_BATCH_LINES_MAX lines), TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_batch_submit(tc_engine *engine, uint32_t kind, const char *lines, size_t len, tc_batch **out);
 
 /* Waits until every line has its answer. timeout_ms 0: only looks; -1: as long as it takes. With TC_NO_THREADS the caller commits meanwhile.

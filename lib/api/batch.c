@@ -8,6 +8,9 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "model/money.h"
+#include "tipcurrent/activity.h"
+#include "tipcurrent/refund.h"
 
 /* Design notes.
  *  - All lines are in flight at once, so that the writer commits them in a few large groups.
@@ -119,6 +122,26 @@ static int read_key(tc_text line, char **out) {
   return TC_OK;
 }
 
+/* The tip that a line takes back. */
+static int read_tip_id(tc_text line, int64_t *out) {
+  const char *name = "tipId", *reason = NULL;
+  tci_json_value value;
+  tci_json_fault fault;
+  *out = 0;
+  if (tci_json_object(line.ptr, line.len, &name, 1, &value, &fault)) return tci_fail(TC_EINVAL, "body: %s at byte %zu", fault.what, fault.offset);
+  if (value.type == TCI_JSON_ABSENT || value.type == TCI_JSON_NULL) reason = "is required";
+  else reason = value.type == TCI_JSON_NUMBER ? tci_whole_parse(value.raw.ptr, value.raw.len, out) : "must be a number";
+  return reason ? tci_fail(TC_EINVAL, "tipId: %s", reason) : TC_OK;
+}
+
+static int submit_json(tc_engine *engine, uint32_t kind, tc_text text, const char *key, batch_line *l) {
+  int64_t tip_id;
+  if (!kind) return tc_activity_json_submit(engine, text.ptr, text.len, key, line_done, l);
+  if (kind != TC_KIND_REFUND) return tc_json_submit(engine, kind, text.ptr, text.len, key, line_done, l);
+  int rc = read_tip_id(text, &tip_id);
+  return rc ? rc : tc_tip_refund_json_submit(engine, tip_id, text.ptr, text.len, key, line_done, l);
+}
+
 static int is_answered(void *arg) {
   tc_batch *b = arg;
   pthread_mutex_lock(&b->mutex);
@@ -177,7 +200,7 @@ static void submit_line(tc_engine *engine, uint32_t kind, tc_text text, batch_li
       pthread_mutex_lock(&b->mutex);
       b->pending++; /* before the submit: done may run before it returns */
       pthread_mutex_unlock(&b->mutex);
-      rc = kind ? tc_json_submit(engine, kind, text.ptr, text.len, key, line_done, l) : tc_activity_json_submit(engine, text.ptr, text.len, key, line_done, l);
+      rc = submit_json(engine, kind, text, key, l);
       if (rc) {
         pthread_mutex_lock(&b->mutex);
         b->pending--; /* our own share is still there */
@@ -211,7 +234,7 @@ int tc_batch_submit(tc_engine *engine, uint32_t kind, const char *lines, size_t 
   int rc = tci_door_check(engine);
   if (rc) return rc;
   if (!lines || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", lines ? "out" : "lines");
-  if (kind > TC_KIND_REACTION) return tci_fail(TC_EINVAL, "kind: %u cannot be made in a batch", kind);
+  if (kind > TC_KIND_REACTION && kind != TC_KIND_REFUND) return tci_fail(TC_EINVAL, "kind: %u cannot be made in a batch", kind);
   tc_text rest = {lines, len}, line;
   size_t count = count_lines(rest);
   if (!count) return tci_fail(TC_EINVAL, "lines: there is none");

@@ -87,6 +87,15 @@ START_TEST(other_kinds) {
   ck_assert_uint_eq(tc_event_kind(tc_batch_at(batch, 0)->event), TC_KIND_RAID);
   ck_assert_int_eq(tc_batch_at(batch, 1)->code, TC_EINVAL);
   tc_batch_free(batch);
+  int64_t tip = kit_tip(&k, "r", "a", 300, NULL);
+  ck_assert_int_eq(tip, 1);
+  batch = submit(&k, TC_KIND_REFUND,
+                 "{\"tipId\":1,\"amount\":2}\n{\"tipId\":1,\"amount\":2}\n{\"tipId\":9}\n{\"tipId\":\"1\"}\n{}\nx\n{\"tipId\":1,\"reason\":\"all of it\"}");
+  ck_assert_int_eq(tc_batch_wait(batch, -1), TC_OK);
+  static const int expected[] = {TC_OK, TC_ELIMIT, TC_ENOTFOUND, TC_EINVAL, TC_EINVAL, TC_EINVAL, TC_OK};
+  for (size_t i = 0; i < 7; i++)
+    ck_assert_msg(tc_batch_at(batch, i)->code == expected[i], "%zu: %d %s", i, tc_batch_at(batch, i)->code, tc_batch_at(batch, i)->detail);
+  tc_batch_free(batch);
   kit_clean(&k);
 }
 END_TEST
@@ -100,7 +109,7 @@ START_TEST(calls_that_are_wrong) {
   ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, NULL, 0, &batch), TC_EINVAL);
   ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, "x", 1, NULL), TC_EINVAL);
   ck_assert_int_eq(tc_batch_submit(NULL, TC_KIND_TIP, "x", 1, &batch), TC_EINVAL);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_REFUND, "x", 1, &batch), TC_EINVAL);
+  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_GOAL_REACHED, "x", 1, &batch), TC_EINVAL);
   char *lines = calloc(TC_BATCH_LINES_MAX + 1, 2);
   ck_assert_ptr_nonnull(lines);
   for (size_t i = 0; i <= TC_BATCH_LINES_MAX; i++) memcpy(lines + 2 * i, "x\n", 2);
