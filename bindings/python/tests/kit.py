@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 import tempfile
 import time
 import unittest
@@ -38,9 +39,31 @@ class EngineTest(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.directory = directory.name
         self.engine = self.open(**self.options)
+        # What is raised inside a callback can only be reported. Nothing should be, but where a test says so.
+        self.unraisable = []
+        old, sys.unraisablehook = sys.unraisablehook, lambda what: self.unraisable.append(what.exc_value)
+        self.addCleanup(setattr, sys, "unraisablehook", old)
+
+    def tearDown(self):
+        self.assertEqual(self.unraisable, [])
 
     def open(self, name="test.db", **options):
-        engine = tipcurrent.Engine(f"sqlite:{self.directory}/{name}", **options)
+        return self.opened(f"sqlite:{self.directory}/{name}", **options)
+
+    def use_memory(self):
+        """For who counts descriptors: SQLite's come and go."""
+        self.engine.close()
+        self.engine = self.opened("memory:")
+        quiet = [open_descriptors()] * 50  # its threads open some of their own, each when it gets going
+
+        def settled():
+            quiet.append(open_descriptors())
+            return len(set(quiet[-50:])) == 1 and len(quiet) > 100
+
+        until(settled, "settling")
+
+    def opened(self, url, **options):
+        engine = tipcurrent.Engine(url, **options)
         self.addCleanup(engine.close)
         return engine
 

@@ -66,6 +66,7 @@ class Asyncio(EngineTest):
             close(events)
             self.assertEqual(await asyncio.gather(*tasks), [[], [], []])
 
+        self.use_memory()
         before = open_descriptors()
         run(main(lambda events: events.close()))
         run(main(lambda events: threading.Thread(target=events.close).start()))
@@ -84,6 +85,7 @@ class Asyncio(EngineTest):
             self.assertEqual(await events.__anext__(), tip)
             events.close()
 
+        self.use_memory()
         before = open_descriptors()
         run(main())
         self.assertEqual(open_descriptors(), before)

@@ -1,7 +1,6 @@
 """Functions that the engine calls: kept alive, from its own thread, safe to close from anywhere."""
 
 import gc
-import sys
 import threading
 import weakref
 
@@ -90,9 +89,7 @@ class Listeners(EngineTest):
         self.assertEqual(seen, list(range(1, 301)))
 
     def test_what_it_raises_is_reported_and_does_not_end_it(self):
-        reported, seen = [], []
-        old, sys.unraisablehook = sys.unraisablehook, lambda unraisable: reported.append(unraisable.exc_value)
-        self.addCleanup(setattr, sys, "unraisablehook", old)
+        seen, reported = [], self.unraisable
 
         def callback(event):
             seen.append(event.seq)
@@ -103,6 +100,7 @@ class Listeners(EngineTest):
             self.tip()
             until(lambda: len(reported) == 2)
         self.assertEqual((seen, [str(each) for each in reported]), ([1, 2], ["no 1", "no 2"]))
+        reported.clear()
 
     def test_nothing_is_kept_after_close(self):
         class Callback:

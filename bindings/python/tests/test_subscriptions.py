@@ -116,6 +116,7 @@ class Subscriptions(EngineTest):
             events.get(0)
 
     def test_a_dropped_one_closes_itself(self):
+        self.use_memory()
         self.tip()
         before = open_descriptors()
         for _ in range(1100):  # more than an engine may have

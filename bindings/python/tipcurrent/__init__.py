@@ -20,7 +20,6 @@ from .activities import Activities, EventType, EventTypes, NewActivity
 from .boards import Board, Boards, Role, Standing, Window
 from .engine import Engine, Status
 from .errors import *
-from .errors import __all__ as _errors
 from .events import Activity, Event, GoalReached, Kind, Reaction, Refund, Tip, WebhookDisabled
 from .goals import Goal, Goals, GoalStatus
 from .pages import Page
@@ -37,9 +36,10 @@ library_version: str = _lib.tc_version().decode()
 library_path: str = _lib.path
 
 __version__ = "0.1.0"
-__all__ = _errors + [
+__all__ = [
     "Activities", "Activity", "Board", "Boards", "Delivery", "EmojiCount", "Engine", "Event", "EventType", "EventTypes", "Goal", "GoalReached", "GoalStatus",
     "Goals", "Grain", "Kind", "Listener", "NewActivity", "NewReaction", "NewRefund", "NewTip", "Page", "Period", "Reaction", "Reactions", "RecipientTotal",
     "Refund", "Refunds", "Report", "Results", "Role", "Standing", "Stats", "StatsReader", "Status", "Submission", "Subscription", "Tip", "Tips", "Totals",
     "Webhook", "WebhookDisabled", "WebhookOptions", "Webhooks", "Window", "errors", "library_path", "library_version",
 ]
+__all__ += errors.__all__

@@ -2,6 +2,13 @@
 
 The library's completion functions run on its writer's thread, where a Python function would hold up every commit until it gets the GIL. So nothing of Python runs there: submits
 are batches (tipcurrent/batch.h), and one thread of this package waits for them in the order they were made, which is the order of commits.
+
+>>> submissions = [engine.tips.submit("gaming", "alice", "bob", 1) for _ in range(100)]
+>>> max(each.result().id for each in submissions)
+100
+>>> results = engine.tips.submit_many([tipcurrent.NewTip("gaming", "alice", "bob", 1), tipcurrent.NewTip("", "alice", "bob", 1)]).result()
+>>> results.failed, results[1]
+(1, InvalidArgument('roomId: must not be blank'))
 """
 
 from __future__ import annotations

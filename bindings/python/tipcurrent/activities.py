@@ -1,4 +1,14 @@
-"""What else people do in a room: follow, subscribe, raid, and types that somebody has registered."""
+"""What else people do in a room: follow, subscribe, raid, and types that somebody has registered.
+
+>>> engine.activities.create("raid", "gaming", "carol", count=250).count
+250
+>>> engine.event_types.create("hype_train", "many tips in a short time").name
+'hype_train'
+>>> engine.activities.create("hype_train", "gaming", "carol").type
+'hype_train'
+>>> [each.user for each in engine.activities.find("raid", room="gaming")]
+['carol']
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Leaderboards: who gave and who got most, in a room or in all rooms together."""
+"""Leaderboards: who gave and who got most, in a room or in all rooms together.
+
+>>> [standing.user for standing in engine.boards.top(room="gaming")]
+[]
+>>> engine.boards.rank("alice", room="gaming")
+Traceback (most recent call last):
+tipcurrent.errors.NotFound: ...
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Goals: what a room wants to reach in tips, by amount or by number, from the moment the goal is made."""
+"""Goals: what a room wants to reach in tips, by amount or by number, from the moment the goal is made.
+
+>>> goal = engine.goals.create("gaming", "a new microphone", target_amount="500.00")
+>>> goal.status.name, goal.target_amount
+('OPEN', Decimal('500.00'))
+>>> engine.goals.close(goal.id).status.name
+'CLOSED'
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Reactions: an emoji in a room. Create one or many, get, list."""
+"""Reactions: an emoji in a room. Create one or many, get, list.
+
+>>> fire = engine.reactions.create("gaming", "alice", "🔥", target="msg_123")
+>>> engine.reactions.page(room="gaming", emoji="🔥").total
+1
+"""
 
 from __future__ import annotations
 

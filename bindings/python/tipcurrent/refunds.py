@@ -1,4 +1,13 @@
-"""Taking tips back, wholly or in part, once or several times up to their amount. A refund is an event of its own: the tip never changes."""
+"""Taking tips back, wholly or in part, once or several times up to their amount. A refund is an event of its own: the tip never changes.
+
+>>> tip = engine.tips.create("gaming", "alice", "bob", "100.00")
+>>> engine.refunds.create(tip.id, "40.00", reason="sent twice").amount
+Decimal('40.00')
+>>> engine.tips.refunded(tip.id)
+Decimal('40.00')
+>>> engine.refunds.create(tip.id).amount  # whatever is left
+Decimal('60.00')
+"""
 
 from __future__ import annotations
 

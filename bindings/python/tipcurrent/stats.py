@@ -1,4 +1,9 @@
-"""Numbers over time: tips, sums, people and reactions of a room or of all rooms. At most about a second behind the last create, the running hour included."""
+"""Numbers over time: tips, sums, people and reactions of a room or of all rooms. At most about a second behind the last create, the running hour included.
+
+>>> answer = engine.stats.periods(room="gaming", grain=tipcurrent.Grain.DAY, tz="Europe/Berlin")
+>>> answer.rows, answer.total.amount
+([], Decimal('0.00'))
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,16 @@
 """Following the log: a Subscription is pulled by a for loop or an async for loop, a Listener calls a function.
 
 Either is a cursor over the log and holds only the seq that it has reached: whoever is slow, or starts in the past, sees every event once, in seq order, however late.
+
+>>> with engine.subscribe(room="gaming") as events:
+...     tip = engine.tips.create("gaming", "alice", "bob", 5)
+...     for event in events:
+...         print(event.seq, event.kind.name, event.amount)
+...         break
+1 TIP 5.00
+>>> with engine.subscribe(after_seq=0) as events:  # from the beginning
+...     events.get(timeout=10) == tip
+True
 """
 
 from __future__ import annotations

@@ -1,4 +1,22 @@
-"""Tips: create one or many, get, list."""
+"""Tips: create one or many, get, list.
+
+>>> tip = engine.tips.create("gaming", "alice", "bob", "100.00", message="Great play!", idempotency_key="550e8400")
+>>> tip.amount, tip.replayed
+(Decimal('100.00'), False)
+>>> engine.tips.create("gaming", "alice", "bob", "100.00", message="Great play!", idempotency_key="550e8400").replayed
+True
+>>> engine.tips.create("gaming", "alice", "bob", "0.005")
+Traceback (most recent call last):
+tipcurrent.errors.InvalidArgument: amount: must have at most 2 decimals
+>>> report = engine.tips.create_many(tipcurrent.NewTip("gaming", "carol", "bob", n) for n in range(1, 51))
+>>> report.count, report.errors
+(50, [])
+>>> sum(tip.amount for tip in engine.tips.find(room="gaming", sender="carol"))
+Decimal('1275.00')
+>>> page = engine.tips.page(room="gaming", size=10)
+>>> len(page), page.total, engine.tips.page(room="gaming", after=page.next, size=10).items[0].id
+(10, 51, 41)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Webhooks: HTTP POSTs of events to other systems, at least once, signed, retried."""
+"""Webhooks: HTTP POSTs of events to other systems, at least once, signed, retried.
+
+>>> hook = engine.webhooks.create("https://example.org/tips", ["tip.created", "tip.refunded"], "a secret", room="gaming")
+>>> hook.enabled, hook.events
+(True, ('tip.created', 'tip.refunded'))
+>>> engine.webhooks.update(hook.id, enabled=False).enabled
+False
+"""
 
 from __future__ import annotations
 
