@@ -20,11 +20,12 @@ BUNDLED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_lib", "libt
 P, PP = c_void_p, POINTER(c_void_p)
 I32P, I64P = POINTER(c_int32), POINTER(c_int64)
 
-# Functions that may wait, read files or call back: the GIL is free meanwhile. Name: (result, arguments).
+# Functions that may wait, read files, call back, or take a lock of the engine's: the GIL is free meanwhile. Name: (result, arguments).
 WAITING: Dict[str, Tuple[Any, List[Any]]] = {
     "tc_open": (c_int, [PP, POINTER(c.Options)]),
     "tc_close": (c_int, [P]),
     "tc_shutdown": (None, [P]),
+    "tc_engine_status": (c_int, [P, POINTER(c.Status)]),
     "tc_engine_poll": (c_int, [P, c_int32]),
     "tc_engine_tick": (c_int, [P, I32P]),
     "tc_batch_submit": (c_int, [P, c_uint32, c_char_p, c_size_t, PP]),
@@ -68,14 +69,14 @@ WAITING: Dict[str, Tuple[Any, List[Any]]] = {
     "tc_webhook_deliveries": (c_int, [P, c_int64, c_int64, c_int32, c.SHOW_FN, P, I64P]),
 }
 
-# Functions that return at once: called with the GIL held, so that a thread which only looks at an event does not have to queue for the GIL again each time.
+# Functions that return at once: called with the GIL held, so that a thread which only looks at an event does not have to queue for the GIL again each time. None of them takes a lock
+# under which the engine could call back (its log, an injected clock): that thread would hold the lock and wait for the GIL, and this one the other way round.
 AT_ONCE: Dict[str, Tuple[Any, List[Any]]] = {
     "tc_version": (c_char_p, []),
     "tc_strerror": (c_char_p, [c_int]),
     "tc_last_error": (c_char_p, []),
     "tc_amount_parse": (c_int, [c_char_p, c_size_t, I64P]),
     "tc_engine_currency": (c_char_p, [P]),
-    "tc_engine_status": (c_int, [P, POINTER(c.Status)]),
     "tc_engine_fd": (c_int, [P]),
     "tc_event_kind": (c_uint32, [P]),
     "tc_event_seq": (c_int64, [P]),
