@@ -76,7 +76,7 @@ class Close(EngineTest):
 
     def run_program(self, text):
         """A program of its own; gives its output."""
-        done = subprocess.run([sys.executable, "-c", textwrap.dedent(text), self.directory], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(text), self.directory], capture_output=True, text=True, timeout=60)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout
 

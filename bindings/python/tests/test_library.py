@@ -80,7 +80,7 @@ class Finding(unittest.TestCase):
         clean = {name: value for name, value in os.environ.items() if name not in ("TIPCURRENT_LIBRARY", "LD_LIBRARY_PATH")}
         done = subprocess.run(
             [sys.executable, "-c", "import tipcurrent; print(tipcurrent.library_path, tipcurrent.library_version)"],
-            env={**clean, "PYTHONPATH": str(self.directory), **{name: str(value) for name, value in env.items()}}, capture_output=True, text=True,
+            env={**clean, "PYTHONPATH": str(self.directory), **{name: str(value) for name, value in env.items()}}, capture_output=True, text=True, cwd=self.directory,
         )
         return done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1]
 
