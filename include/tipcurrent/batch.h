@@ -16,12 +16,22 @@ typedef struct tc_batch tc_batch;
 
 #define TC_BATCH_LINES_MAX 100000
 
-/* Takes one create a line: JSON objects by the rules of tc_json_submit, each with an optional member "idempotencyKey", separated by newlines; blank lines have no answer. kind:
- * TC_KIND_TIP, TC_KIND_REACTION, TC_KIND_REFUND (with a member "tipId"; each line costs a database read), or 0: what people do in a room (activity.h), "type" says which. lines need not be NUL-terminated and is not kept. *out: the caller frees it by tc_batch_free.
+typedef struct tc_batch_options {
+  size_t size;
+  uint32_t kind;         /* TC_KIND_TIP, TC_KIND_REACTION, TC_KIND_REFUND, or 0: what people do in a room (activity.h) */
+  uint32_t lines_max;    /* of the call; 0: TC_BATCH_LINES_MAX, which is the most */
+  size_t line_max_bytes; /* a longer line is answered TC_ELIMIT; 0: no limit */
+} tc_batch_options;
+#define TC_BATCH_OPTIONS_INIT \
+  { sizeof(tc_batch_options), 0, 0, 0 }
+
+/* Takes one create a line: JSON objects by the rules of tc_json_submit, each with an optional member "idempotencyKey", separated by newlines; blank lines have no answer. Refunds
+ * have a member "tipId" besides, and cost a database read each; of what people do in a room "type" says which it is. lines need not be NUL-terminated and is not kept. *out: the caller frees it by tc_batch_free.
  * A line that is wrong does not fail the call: its answer says so. When the queue is full this waits for room, some create_deadline_ms at most without any progress (not at all
  * inside tc_done_fn); lines that find none are answered TC_EBUSY.
- * Any thread. May block for room. Errors, of the call as a whole, nothing was stored: TC_EINVAL (no line, or an unknown kind), TC_ELIMIT (more than TC_BATCH_LINES_MAX lines), TC_ECLOSED, TC_ENOMEM. */
-TC_API int tc_batch_submit(tc_engine *engine, uint32_t kind, const char *lines, size_t len, tc_batch **out);
+ * Any thread. May block for room. Errors, of the call as a whole, nothing was stored: TC_EINVAL (no line, or an unknown kind), TC_ELIMIT (more than lines_max lines), TC_EVERSION, TC_ECLOSED,
+ * TC_ENOMEM. */
+TC_API int tc_batch_submit(tc_engine *engine, const tc_batch_options *options, const char *lines, size_t len, tc_batch **out);
 
 /* Waits until every line has its answer. timeout_ms 0: only looks; -1: as long as it takes. With TC_NO_THREADS the caller commits meanwhile.
  * Any thread, also several, also after tc_close. Errors: TC_ETIMEOUT, TC_EINVAL (inside tc_done_fn it would wait for itself). */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/sized.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/sys.h"
@@ -93,10 +94,11 @@ static int next_line(tc_text *rest, tc_text *line) {
   return 0;
 }
 
-static size_t count_lines(tc_text rest) {
+/* At most max + 1. */
+static size_t count_lines(tc_text rest, size_t max) {
   tc_text line;
   size_t count = 0;
-  while (count <= TC_BATCH_LINES_MAX && next_line(&rest, &line)) count++;
+  while (count <= max && next_line(&rest, &line)) count++;
   return count;
 }
 
@@ -191,16 +193,16 @@ static int wait_for_room(tc_batch *b, int64_t *patience_us) {
   return 1;
 }
 
-static void submit_line(tc_engine *engine, uint32_t kind, tc_text text, batch_line *l, int64_t *patience_us) {
+static void submit_line(tc_engine *engine, const tc_batch_options *o, tc_text text, batch_line *l, int64_t *patience_us) {
   tc_batch *b = l->batch;
   char *key = NULL;
-  int rc = read_key(text, &key);
+  int rc = o->line_max_bytes && text.len > o->line_max_bytes ? tci_fail(TC_ELIMIT, "line: longer than %zu bytes", o->line_max_bytes) : read_key(text, &key);
   if (!rc) {
     do {
       pthread_mutex_lock(&b->mutex);
       b->pending++; /* before the submit: done may run before it returns */
       pthread_mutex_unlock(&b->mutex);
-      rc = submit_json(engine, kind, text, key, l);
+      rc = submit_json(engine, o->kind, text, key, l);
       if (rc) {
         pthread_mutex_lock(&b->mutex);
         b->pending--; /* our own share is still there */
@@ -229,20 +231,30 @@ no_mutex:
   return NULL;
 }
 
-int tc_batch_submit(tc_engine *engine, uint32_t kind, const char *lines, size_t len, tc_batch **out) {
+static int check_options(const tc_batch_options *theirs, tc_batch_options *o) {
+  int rc = tci_sized_in(o, sizeof *o, sizeof *o, theirs, "options");
+  if (rc) return rc;
+  if (o->kind > TC_KIND_REACTION && o->kind != TC_KIND_REFUND) return tci_fail(TC_EINVAL, "kind: %u cannot be made in a batch", o->kind);
+  if (o->lines_max > TC_BATCH_LINES_MAX) return tci_fail(TC_EINVAL, "lines_max: at most %d", TC_BATCH_LINES_MAX);
+  if (!o->lines_max) o->lines_max = TC_BATCH_LINES_MAX;
+  return TC_OK;
+}
+
+int tc_batch_submit(tc_engine *engine, const tc_batch_options *options, const char *lines, size_t len, tc_batch **out) {
+  tc_batch_options o;
+  tc_text rest = {lines, len}, line;
   tci_fail_clear();
   int rc = tci_door_check(engine);
+  if (!rc) rc = check_options(options, &o);
   if (rc) return rc;
   if (!lines || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", lines ? "out" : "lines");
-  if (kind > TC_KIND_REACTION && kind != TC_KIND_REFUND) return tci_fail(TC_EINVAL, "kind: %u cannot be made in a batch", kind);
-  tc_text rest = {lines, len}, line;
-  size_t count = count_lines(rest);
+  size_t count = count_lines(rest, o.lines_max);
   if (!count) return tci_fail(TC_EINVAL, "lines: there is none");
-  if (count > TC_BATCH_LINES_MAX) return tci_fail(TC_ELIMIT, "lines: more than %d, nothing was stored", TC_BATCH_LINES_MAX);
+  if (count > o.lines_max) return tci_fail(TC_ELIMIT, "lines: more than %u, nothing was stored", o.lines_max);
   tc_batch *b = batch_new(engine, count);
   if (!b) return tci_fail(TC_ENOMEM, "out of memory for a batch of %zu lines", count);
   int64_t patience_us = engine->create_deadline_us;
-  for (size_t i = 0; i < count && next_line(&rest, &line); i++) submit_line(engine, kind, line, &b->lines[i], &patience_us);
+  for (size_t i = 0; i < count && next_line(&rest, &line); i++) submit_line(engine, &o, line, &b->lines[i], &patience_us);
   tci_fail_clear();
   *out = b;
   drop_share(b);

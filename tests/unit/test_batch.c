@@ -7,9 +7,15 @@
 
 #define TIP(room) "{\"roomId\":\"" room "\",\"senderId\":\"a\",\"recipientId\":\"b\",\"amount\":\"1.50\"}\n"
 
+static int try_submit(tc_engine *engine, uint32_t kind, const char *lines, size_t len, tc_batch **out) {
+  tc_batch_options options = TC_BATCH_OPTIONS_INIT;
+  options.kind = kind;
+  return tc_batch_submit(engine, &options, lines, len, out);
+}
+
 static tc_batch *submit(kit *k, uint32_t kind, const char *lines) {
   tc_batch *batch = NULL;
-  ck_assert_msg(tc_batch_submit(k->engine, kind, lines, strlen(lines), &batch) == TC_OK, "%s", tc_last_error());
+  ck_assert_msg(try_submit(k->engine, kind, lines, strlen(lines), &batch) == TC_OK, "%s", tc_last_error());
   ck_assert_ptr_nonnull(batch);
   return batch;
 }
@@ -105,23 +111,42 @@ START_TEST(calls_that_are_wrong) {
   tc_batch *batch = NULL;
   kit_init(&k, _i);
   kit_open(&k);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, "\n \n", 3, &batch), TC_EINVAL);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, NULL, 0, &batch), TC_EINVAL);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, "x", 1, NULL), TC_EINVAL);
-  ck_assert_int_eq(tc_batch_submit(NULL, TC_KIND_TIP, "x", 1, &batch), TC_EINVAL);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_GOAL_REACHED, "x", 1, &batch), TC_EINVAL);
+  ck_assert_int_eq(try_submit(k.engine, TC_KIND_TIP, "\n \n", 3, &batch), TC_EINVAL);
+  ck_assert_int_eq(try_submit(k.engine, TC_KIND_TIP, NULL, 0, &batch), TC_EINVAL);
+  ck_assert_int_eq(try_submit(k.engine, TC_KIND_TIP, "x", 1, NULL), TC_EINVAL);
+  ck_assert_int_eq(try_submit(NULL, TC_KIND_TIP, "x", 1, &batch), TC_EINVAL);
+  ck_assert_int_eq(try_submit(k.engine, TC_KIND_GOAL_REACHED, "x", 1, &batch), TC_EINVAL);
   char *lines = calloc(TC_BATCH_LINES_MAX + 1, 2);
   ck_assert_ptr_nonnull(lines);
   for (size_t i = 0; i <= TC_BATCH_LINES_MAX; i++) memcpy(lines + 2 * i, "x\n", 2);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, lines, 2 * (TC_BATCH_LINES_MAX + 1), &batch), TC_ELIMIT);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, lines, 2 * TC_BATCH_LINES_MAX, &batch), TC_OK);
+  ck_assert_int_eq(try_submit(k.engine, TC_KIND_TIP, lines, 2 * (TC_BATCH_LINES_MAX + 1), &batch), TC_ELIMIT);
+  ck_assert_int_eq(try_submit(k.engine, TC_KIND_TIP, lines, 2 * TC_BATCH_LINES_MAX, &batch), TC_OK);
   ck_assert_int_eq(tc_batch_wait(batch, -1), TC_OK);
   ck_assert_uint_eq(tc_batch_failed(batch), TC_BATCH_LINES_MAX);
   tc_batch_free(batch);
   free(lines);
   batch = NULL;
+  tc_batch_options options = TC_BATCH_OPTIONS_INIT;
+  options.kind = TC_KIND_TIP;
+  options.lines_max = 2;
+  options.line_max_bytes = 70;
+  ck_assert_int_eq(tc_batch_submit(k.engine, &options, "x\ny\n\nz", 6, &batch), TC_ELIMIT);
+  ck_assert_str_eq(tc_last_error(), "lines: more than 2, nothing was stored");
+  const char *two = TIP("a room with a long name, so that it does not fit") TIP("r");
+  ck_assert_int_eq(tc_batch_submit(k.engine, &options, two, strlen(two), &batch), TC_OK);
+  ck_assert_int_eq(tc_batch_wait(batch, -1), TC_OK);
+  ck_assert_int_eq(tc_batch_at(batch, 0)->code, TC_ELIMIT);
+  ck_assert_str_eq(tc_batch_at(batch, 0)->detail, "line: longer than 70 bytes");
+  ck_assert_int_eq(tc_batch_at(batch, 1)->code, TC_OK);
+  tc_batch_free(batch);
+  batch = NULL;
+  options.lines_max = TC_BATCH_LINES_MAX + 1;
+  ck_assert_int_eq(tc_batch_submit(k.engine, &options, "x", 1, &batch), TC_EINVAL);
+  options.size = 1;
+  ck_assert_int_eq(tc_batch_submit(k.engine, &options, "x", 1, &batch), TC_EINVAL);
+  ck_assert_int_eq(tc_batch_submit(k.engine, NULL, "x", 1, &batch), TC_EINVAL);
   tc_shutdown(k.engine);
-  ck_assert_int_eq(tc_batch_submit(k.engine, TC_KIND_TIP, "x", 1, &batch), TC_ECLOSED);
+  ck_assert_int_eq(try_submit(k.engine, TC_KIND_TIP, "x", 1, &batch), TC_ECLOSED);
   ck_assert_ptr_null(batch);
   ck_assert_int_eq(tc_batch_wait(NULL, 0), TC_EINVAL);
   ck_assert_uint_eq(tc_batch_count(NULL) + tc_batch_failed(NULL), 0);
@@ -201,7 +226,7 @@ typedef struct inside {
 static void submit_inside(const tc_result *result, void *userdata) {
   inside *in = userdata;
   ck_assert_int_eq(result->code, TC_OK);
-  ck_assert_int_eq(tc_batch_submit(in->engine, TC_KIND_TIP, TIP("r"), strlen(TIP("r")), &in->batch), TC_OK);
+  ck_assert_int_eq(try_submit(in->engine, TC_KIND_TIP, TIP("r"), strlen(TIP("r")), &in->batch), TC_OK);
   in->wait_code = tc_batch_wait(in->batch, -1);
   atomic_store(&in->ran, 1);
 }

@@ -14,7 +14,9 @@ static const char lines[] = "{\"roomId\":\"r\",\"senderId\":\"a\",\"recipientId\
 /* How the three lines ended, or the whole. The second line's key is wrong: its answer holds a text of its own. */
 static int ask(tc_engine *engine) {
   tc_batch *batch = NULL;
-  int rc = tc_batch_submit(engine, TC_KIND_TIP, lines, sizeof lines - 1, &batch);
+  tc_batch_options options = TC_BATCH_OPTIONS_INIT;
+  options.kind = TC_KIND_TIP;
+  int rc = tc_batch_submit(engine, &options, lines, sizeof lines - 1, &batch);
   ck_assert((rc == TC_OK) == (batch != NULL));
   if (rc) return rc;
   ck_assert_int_eq(tc_batch_wait(batch, -1), TC_OK);

@@ -28,7 +28,7 @@ WAITING: Dict[str, Tuple[Any, List[Any]]] = {
     "tc_engine_status": (c_int, [P, POINTER(c.Status)]),
     "tc_engine_poll": (c_int, [P, c_int32]),
     "tc_engine_tick": (c_int, [P, I32P]),
-    "tc_batch_submit": (c_int, [P, c_uint32, c_char_p, c_size_t, PP]),
+    "tc_batch_submit": (c_int, [P, POINTER(c.BatchOptions), c_char_p, c_size_t, PP]),
     "tc_batch_wait": (c_int, [P, c_int32]),
     "tc_tip_create": (c_int, [P, POINTER(c.TipNew), PP, I32P]),
     "tc_tip_get": (c_int, [P, c_int64, PP]),

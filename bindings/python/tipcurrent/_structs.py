@@ -70,6 +70,11 @@ class Result(ctypes.Structure):
     _fields_ = [SIZE, ("code", c_int32), ("replayed", c_int32), ("event", c_void_p), ("detail", c_char_p)]
 
 
+class BatchOptions(ctypes.Structure):
+    c_name = "tc_batch_options"
+    _fields_ = [SIZE, ("kind", c_uint32), ("lines_max", c_uint32), ("line_max_bytes", c_size_t)]
+
+
 class TipNew(ctypes.Structure):
     c_name = "tc_tip_new"
     _fields_ = [
@@ -208,16 +213,16 @@ class AbiMember(ctypes.Structure):
 
 
 ALL: Tuple[Any, ...] = (
-    Text, Clock, Random, Log, WebhookOptions, Options, Status, Result, TipNew, TipQuery, ReactionNew, ReactionQuery, ActivityNew, ActivityQuery, EventType,
+    Text, Clock, Random, Log, WebhookOptions, Options, Status, Result, BatchOptions, TipNew, TipQuery, ReactionNew, ReactionQuery, ActivityNew, ActivityQuery, EventType,
     RefundNew, GoalNew, Goal, StatsQuery, StatsRow, BoardQuery, BoardRow, SubOptions, WebhookNew, WebhookChange, WebhookDelivery,
 )
 
 S = TypeVar("S", bound=ctypes.Structure)
 
 
-def sized(kind: Type[S], **members: Any) -> S:
+def sized(struct: Type[S], /, **members: Any) -> S:
     """A struct for the library to read or fill: its size set, the rest zero. ctypes would cut numbers that do not fit."""
-    made = kind(size=ctypes.sizeof(kind), **members)
+    made = struct(size=ctypes.sizeof(struct), **members)
     for name, value in members.items():
         if isinstance(value, int) and getattr(made, name) != value:
             raise InvalidArgument(f"{name}: {value} is out of range")

@@ -24,6 +24,7 @@ from typing import Any, Callable, Generator, Iterator, List, Optional, Sequence,
 from . import events
 from ._core import Core
 from ._library import check, lib
+from ._structs import BatchOptions, sized
 from .errors import Error, error_of
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Collector:
         with core as engine:
             if self._thread is None:
                 self._start()
-            check(lib.tc_batch_submit(engine, kind, data, len(data), ctypes.byref(batch)))
+            check(lib.tc_batch_submit(engine, sized(BatchOptions, kind=kind), data, len(data), ctypes.byref(batch)))
             self._jobs.put((batch, submission, finish))
         return submission
 
