@@ -117,8 +117,9 @@ class Asyncio(EngineTest):
             loop = asyncio.get_running_loop()
             loop.add_reader(engine.fileno(), engine.poll)
             with engine.subscribe() as events:
-                engine.tips.create("r", "a", "b", 1)
+                tip = await engine.tips.submit("r", "a", "b", 1)
                 event = await events.__anext__()
+                self.assertEqual((event, threading.active_count()), (tip, 1))
             loop.remove_reader(engine.fileno())
             engine.close()
             return event.seq

@@ -18,16 +18,31 @@ class Threadless(EngineTest):
             pass
         self.assertEqual(self.engine.status().index_seq, 2501)
 
-    def test_poll_runs_listeners(self):
-        seen = []
-        self.engine.listen(lambda event: seen.append(event.seq))
+    def test_poll_runs_listeners_and_finishes_submissions(self):
+        seen, me = [], threading.get_ident()
+        self.engine.listen(lambda event: seen.append((event.seq, threading.get_ident())))
         submission = self.engine.tips.submit("r", "a", "b", 1)
-        while not seen:
+        self.assertFalse(submission.done())
+        while not seen or not submission.done():
             select.select([self.engine], [], [], 30)
             self.engine.poll()
-        self.assertEqual(seen, [1])
-        self.assertEqual(submission.result(30).seq, 1)
+        self.assertEqual(seen, [(1, me)])
+        self.assertEqual(submission.result(0).seq, 1)
+        self.assertEqual(threading.active_count(), 1)
         self.engine.poll(0.001)
+
+    def test_a_submission_that_is_waited_for_runs_it(self):
+        self.assertEqual([each.result(30).id for each in [self.engine.tips.submit("r", "a", "b", 1) for _ in range(50)]], list(range(1, 51)))
+        self.assertIsNone(self.engine.tips.submit("r", "a", "b", 1).exception(30))
+        ids = []
+        self.engine.tips.submit("r", "a", "b", 1).add_done_callback(lambda done: ids.append(self.engine.tips.create("r", "b", "c", 1).id))
+        self.tip()  # commits both
+        self.assertEqual(ids, [54])
+
+    def test_close_finishes_them(self):
+        submissions = [self.engine.tips.submit("r", "a", "b", 1) for _ in range(20)]
+        self.engine.close()
+        self.assertEqual([each.result(0).id for each in submissions], list(range(1, 21)))
 
     def test_a_subscription_that_waits_runs_it(self):
         events = self.engine.subscribe()

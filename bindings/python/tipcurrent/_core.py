@@ -6,9 +6,9 @@ import atexit
 import os
 import threading
 import weakref
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Optional
 
-from ._library import failure, lib
+from ._library import check, failure, lib
 from .errors import Closed, InvalidArgument
 
 
@@ -20,6 +20,7 @@ class Core:
         self.abandoned = False  # in the child of a fork
         self.callback_threads: List[int] = []  # that are inside one of the engine's callbacks
         self.subscriptions: "weakref.WeakSet[Any]" = weakref.WeakSet()  # closed before the engine, with nobody inside any more
+        self.after_call: Callable[[], None] = lambda: None  # by whoever may have run an engine without threads
         self.after_close: List[Callable[[], None]] = []  # when no callback will come any more
         self._pointer = pointer
         self._users = 0
@@ -40,6 +41,13 @@ class Core:
             self._users -= 1
             if self._closing and not self._users:
                 self._changed.notify_all()
+        if self.threadless:
+            self.after_call()
+
+    def poll(self, timeout: Optional[float]) -> None:
+        """See Engine.poll."""
+        with self as engine:
+            check(lib.tc_engine_poll(engine, -1 if timeout is None else min(int(timeout * 1000 + 0.999), 2**31 - 1)))
 
     def shutdown(self) -> None:
         """See Engine.shutdown."""

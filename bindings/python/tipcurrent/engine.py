@@ -11,7 +11,7 @@ from ._core import Core
 from ._hooks import ClockLike, Hooks, LogLike, RandomLike
 from ._library import check, lib
 from ._structs import sized
-from ._submissions import Collector
+from ._submissions import Collector, InlineCollector
 from ._values import text_in
 from .activities import Activities, EventTypes
 from .boards import Boards
@@ -90,6 +90,9 @@ class Engine:
             raise
         self._core = Core(pointer, threadless=not threads)
         collector = Collector()
+        if not threads:
+            collector = inline = InlineCollector()
+            self._core.after_call = inline.advance
         self._core.after_close += [collector.stop, hooks.release]
         self.tips = Tips(self._core, collector)
         self.reactions = Reactions(self._core, collector)
@@ -156,11 +159,10 @@ class Engine:
     def poll(self, timeout: Optional[float] = 0) -> None:
         """Of an engine without threads: does what is due, at most one piece of each; if there was nothing, waits for it up to timeout seconds (None: no limit).
 
-        Submissions, listeners, webhooks and indexes move only here, in creates that wait, and in subscriptions that wait. Raises InvalidArgument (an engine with threads; inside a
+        Submissions, listeners, webhooks and indexes move only here, in creates, and in subscriptions and submissions that are waited for. Raises InvalidArgument (an engine with threads; inside a
         callback), Closed (after shutdown, when all is done).
         """
-        with self._core as engine:
-            check(lib.tc_engine_poll(engine, -1 if timeout is None else min(int(timeout * 1000 + 0.999), 2**31 - 1)))
+        self._core.poll(timeout)
 
     def fileno(self) -> int:
         """Of an engine without threads: a descriptor that polls readable when :meth:`poll` has something to do; only to be watched. Raises InvalidArgument with threads."""

@@ -165,6 +165,8 @@ class Subscription(Iterator[Event], AsyncIterator[Event]):
             code = lib.tc_sub_next(self._pointer, timeout_ms, ctypes.byref(pointer))
             if code and code != TIMED_OUT:
                 raise failure(code)
+        if timeout_ms:
+            self._core.after_call()
         return None if code else events.take(pointer)
 
     # Who waits does so on descriptors only, outside the lock, and the last to leave a closed subscription closes them.
