@@ -18,6 +18,7 @@
  *  - pending counts the lines without an answer, and one share of tc_batch_submit's own until it has handed over the last line: so it is 0 only when all is said.
  *  - The last one out frees: the caller, or the line that is answered when the caller has gone.
  */
+#define GRACE_US 1000000   /* the writer answers by the deadline, unless it hangs in the disk */
 #define ROOM_RETRY_US 2000 /* between two looks at a queue that others have filled */
 
 typedef struct batch_line {
@@ -179,18 +180,26 @@ static int wait_down_to(tc_batch *b, size_t level, int64_t timeout_us) {
   return down;
 }
 
-/* The queue is full. 1: try again. Half of what we have in it is waited for, so that one wake-up makes room for many lines; where others have filled it, a moment. */
+/* The queue is full. 1: try again; 0: there will be no room, and the lines that come need not wait for it either. Half of what we have in it is waited for, so that one wake-up makes room
+ * for many lines; where others have filled it, a moment. */
 static int wait_for_room(tc_batch *b, int64_t *patience_us) {
+  tc_engine *engine = b->engine;
   int64_t began_us = tci_sys_monotonic_us(NULL);
-  if (tci_engine_in_writer(b->engine) || *patience_us <= 0) return 0;
-  if (b->engine->pump.on) return write_until(b, queue_is_empty, b->engine, *patience_us);
+  if (tci_engine_in_writer(engine) || *patience_us <= 0) return 0;
   pthread_mutex_lock(&b->mutex);
   size_t ours = b->pending - 1;
   pthread_mutex_unlock(&b->mutex);
-  if (ours) return wait_down_to(b, 1 + ours / 2, -1);
-  (void)wait_down_to(b, 0, ROOM_RETRY_US);
-  *patience_us -= tci_sys_monotonic_us(NULL) - began_us;
-  return 1;
+  int room = 1;
+  if (engine->pump.on) {
+    room = write_until(b, queue_is_empty, engine, *patience_us);
+  } else if (ours) {
+    room = wait_down_to(b, 1 + ours / 2, engine->create_deadline_us + GRACE_US);
+  } else {
+    (void)wait_down_to(b, 0, ROOM_RETRY_US);
+    *patience_us -= tci_sys_monotonic_us(NULL) - began_us;
+  }
+  if (!room) *patience_us = 0;
+  return room;
 }
 
 static void submit_line(tc_engine *engine, const tc_batch_options *o, tc_text text, batch_line *l, int64_t *patience_us) {
@@ -210,7 +219,8 @@ static void submit_line(tc_engine *engine, const tc_batch_options *o, tc_text te
       }
     } while (rc == TC_EBUSY && wait_for_room(b, patience_us));
   }
-  if (rc) line_failed(l, rc, tci_fail_detail());
+  /* What was done for others while this waited may have left another detail. */
+  if (rc) line_failed(l, rc, rc == TC_EBUSY && engine->pump.on ? tc_strerror(rc) : tci_fail_detail());
   tci_free(key);
 }
 

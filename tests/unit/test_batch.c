@@ -216,6 +216,33 @@ START_TEST(waiting_has_an_end) {
 }
 END_TEST
 
+START_TEST(a_disk_that_hangs_does_not_hold_the_call) {
+  kit k;
+  kit_init(&k, _i);
+  k.options.storage_ops = kit_faulty(_i);
+  k.options.max_pending_bytes = 20000;
+  k.options.create_deadline_ms = 50;
+  kit_open(&k);
+  if (k.options.flags & TC_NO_THREADS) { /* there the caller would hang in the disk itself */
+    kit_clean(&k);
+    return;
+  }
+  atomic_store(&kit_fault.hold, 1);
+  char *lines = many_lines(3000);
+  tc_batch *batch = submit(&k, TC_KIND_TIP, lines); /* comes back, with a full queue behind it */
+  free(lines);
+  ck_assert_uint_gt(tc_batch_failed(batch), 2000);
+  ck_assert_int_eq(tc_batch_wait(batch, 0), TC_ETIMEOUT);
+  atomic_store(&kit_fault.hold, 0);
+  ck_assert_int_eq(tc_batch_wait(batch, -1), TC_OK);
+  const tc_result *last = tc_batch_at(batch, 2999);
+  ck_assert_int_eq(last->code, TC_EBUSY);
+  ck_assert_str_ne(last->detail, "");
+  tc_batch_free(batch);
+  kit_clean(&k);
+}
+END_TEST
+
 typedef struct inside {
   tc_engine *engine;
   tc_batch *batch;
@@ -296,6 +323,7 @@ int main(void) {
   tcase_add_loop_test(tcase, more_lines_than_the_queue_holds, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, freed_before_its_answers, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, waiting_has_an_end, 0, KIT_BACKENDS);
+  tcase_add_loop_test(tcase, a_disk_that_hangs_does_not_hold_the_call, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, inside_a_completion, 0, KIT_BACKENDS);
   tcase_add_test(tcase, amounts);
   tcase_add_test(tcase, layouts);
