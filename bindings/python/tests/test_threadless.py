@@ -54,6 +54,19 @@ class Threadless(EngineTest):
         self.assertEqual(list(events), [])
         closer.join()
 
+    def test_a_listener_may_close_the_subscription_that_runs_it(self):
+        events = self.engine.subscribe(room="r")
+        seen = []
+
+        def callback(event):
+            seen.append(event.seq)
+            events.close()
+
+        self.engine.listen(callback)
+        self.engine.tips.submit("other", "a", "b", 1)
+        self.assertEqual(list(events), [])
+        self.assertEqual(seen, [1])
+
     def test_close_wakes_a_poll(self):
         ended = []
 

@@ -60,8 +60,11 @@ class Subscription(Iterator[Event], AsyncIterator[Event]):
 
     def __init__(self, core: Core, options: SubOptions) -> None:
         self._core = core
-        # Held for calls that do not wait. It can be taken again by a signal handler that closes.
+        # Held for calls that do not wait long. It can be taken again by a signal handler that closes, and by a listener that this very call of the library runs (an engine without
+        # threads): then the close has to wait until that call is over.
         self._lock = threading.RLock()
+        self._calls = 0
+        self._close_wanted = False
         self._waiting = 0
         self._seq = 0
         self._taken = 0
@@ -135,6 +138,8 @@ class Subscription(Iterator[Event], AsyncIterator[Event]):
     @property
     def seq(self) -> int:
         """The seq up to which everything that matches has been passed on: where to resume, as ``after_seq``. Still known when closed."""
+        if self._core.abandoned:
+            return self._seq
         with self._lock:
             if self._pointer is not None:
                 self._seq = lib.tc_sub_seq(self._pointer)
@@ -145,13 +150,17 @@ class Subscription(Iterator[Event], AsyncIterator[Event]):
         if self._core.abandoned:
             return
         with self._lock:
-            if self._pointer is None:
-                return
-            self._seq = lib.tc_sub_seq(self._pointer)
-            lib.tc_sub_close(self._pointer)
-            self._pointer = None
-            os.write(self._wake_write, b"x")  # never read: whoever waits, and whoever will, wakes
-            self._close_descriptors()
+            if self._calls:
+                self._close_wanted = True
+            elif self._pointer is not None:
+                self._end()
+
+    def _end(self) -> None:
+        self._seq = lib.tc_sub_seq(self._pointer)
+        lib.tc_sub_close(self._pointer)
+        self._pointer = None
+        os.write(self._wake_write, b"x")  # never read: whoever waits, and whoever will, wakes
+        self._close_descriptors()
 
     def __del__(self) -> None:
         if getattr(self, "_pointer", None) is not None:
@@ -162,9 +171,16 @@ class Subscription(Iterator[Event], AsyncIterator[Event]):
         with self._lock:
             if self._pointer is None or self._core.abandoned:
                 raise Closed("subscription is closed")
-            code = lib.tc_sub_next(self._pointer, timeout_ms, ctypes.byref(pointer))
-            if code and code != TIMED_OUT:
-                raise failure(code)
+            self._calls += 1
+            try:
+                code = lib.tc_sub_next(self._pointer, timeout_ms, ctypes.byref(pointer))
+                error = failure(code) if code and code != TIMED_OUT else None
+            finally:
+                self._calls -= 1
+            if self._close_wanted and not self._calls:
+                self._end()
+            if error:
+                raise error
         if timeout_ms:
             self._core.after_call()
         return None if code else events.take(pointer)
@@ -267,6 +283,8 @@ class Listener:
     @property
     def seq(self) -> int:
         """The seq up to which everything that matches has been passed on: where to resume, as ``after_seq``. Still known when closed."""
+        if self._core.abandoned:
+            return self._seq
         with self._lock:
             if self._pointer is not None:
                 self._seq = lib.tc_sub_seq(self._pointer)
