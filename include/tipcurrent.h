@@ -11,7 +11,7 @@
  * abi.h           for bindings: versions, layouts
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
- * A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
+ * For C++: tipcurrent.hpp. A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
  */
 #ifndef TIPCURRENT_H
 #define TIPCURRENT_H

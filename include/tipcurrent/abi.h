@@ -12,13 +12,14 @@
 extern "C" {
 #endif
 
-#define TC_ABI_VERSION 1u
+#define TC_ABI_VERSION 1u /* the number in the soname too */
 
 /* Where one member of a public struct lies, as the library was compiled. This struct itself never changes. */
 typedef struct tc_abi_member {
-  const char *type; /* "tc_tip_new" */
-  const char *name; /* "room_id"; "": the struct as a whole, offset 0 */
-  uint32_t offset_bytes, size_bytes;
+  const char *type;      /* "tc_tip_new" */
+  const char *name;      /* "room_id"; "": the struct as a whole, offset 0 */
+  uint32_t offset_bytes; /* from the struct's beginning */
+  uint32_t size_bytes;   /* of the member */
 } tc_abi_member;
 
 /* TC_ABI_VERSION of the library at run time. Any thread; does not block. */

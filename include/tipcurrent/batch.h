@@ -12,10 +12,12 @@
 extern "C" {
 #endif
 
+/* The answers to many creates: opaque, of tc_batch_submit, until tc_batch_free. */
 typedef struct tc_batch tc_batch;
 
-#define TC_BATCH_LINES_MAX 100000
+#define TC_BATCH_LINES_MAX 100000 /* of one call */
 
+/* What the lines are. */
 typedef struct tc_batch_options {
   size_t size;
   uint32_t kind;         /* TC_KIND_TIP, TC_KIND_REACTION, TC_KIND_REFUND, or 0: what people do in a room (activity.h) */

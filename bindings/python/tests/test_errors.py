@@ -74,5 +74,6 @@ class Numbers(unittest.TestCase):
             self.assertEqual(ours, constant(name), name)
         self.assertEqual({level: constant(f"TC_LOG_{name}") for level, name in zip(_hooks.LEVELS, ("ERROR", "WARN", "INFO", "DEBUG"))}, {1: 1, 2: 2, 3: 3, 4: 4})
         self.assertEqual(_hooks.FAILED, -16)
+        self.assertTrue(_library.SONAMES[0].endswith(f".so.{_library.ABI}"))
         self.assertEqual((activities.ANY_TYPE, refunds.TYPE, goals.TYPE), (0, "tip.refunded", "goal.reached"))
         self.assertLess(_creates.CHUNK, constant("TC_BATCH_LINES_MAX"))

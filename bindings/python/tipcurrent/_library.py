@@ -13,7 +13,7 @@ from .errors import LibraryError, error_of
 
 ABI = 1
 #: What the system's library may be called: the names under which this ABI was released.
-SONAMES = ("libtipcurrent.so.0",)
+SONAMES = ("libtipcurrent.so.1",)
 #: Where a wheel carries its own.
 BUNDLED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_lib", "libtipcurrent.so")
 

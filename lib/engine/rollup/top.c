@@ -36,9 +36,10 @@ static uint32_t place_of(const tci_top *top, uint32_t count, tci_top_sum sum, in
   return low;
 }
 
-/* The last in order goes, and its entry: the last of them moves into its place. */
-static void drop_last(tci_top *top) {
-  uint8_t gone = top->order[--top->n];
+/* The one at `from` in order goes, and its entry: the last of them moves into its place. */
+static void drop(tci_top *top, uint32_t from) {
+  uint8_t gone = top->order[from];
+  memmove(top->order + from, top->order + from + 1, --top->n - from);
   tci_free(top->entries[gone].name);
   if (gone == top->n) return;
   top->entries[gone] = top->entries[top->n];
@@ -69,13 +70,12 @@ static int move_within(tci_top *top, uint32_t from, const tci_top_entry *now) {
   int is_last = to + 1 == top->n;
   /* The last of a prefix stays its last only while he rises. */
   int unsure = is_last && !top->complete && !(was_last && !tci_top_before(old_sum, old_seq, now->sum, now->seq));
-  if (now->sum <= 0 || unsure) drop_last(top); /* one without a sum is behind all that have one */
+  if (now->sum <= 0 || unsure) drop(top, top->n - 1); /* one without a sum is behind all that have one */
   return 1;
 }
 
-static int come_in(tci_top *top, tci_top_entry *entry, tc_text name) {
-  const tci_top_entry *last = top->n ? tci_top_at(top, top->n - 1) : NULL;
-  if (entry->sum <= 0 || (!top->complete && (!last || !tci_top_before(entry->sum, entry->seq, last->sum, last->seq)))) return 0;
+/* To the place of its value. */
+static int put_in(tci_top *top, tci_top_entry *entry, tc_text name) {
   entry->name = tci_strndup(name.ptr, name.len);
   entry->name_len = name.len;
   if (!entry->name) {
@@ -86,8 +86,15 @@ static int come_in(tci_top *top, tci_top_entry *entry, tc_text name) {
   }
   tci_top_append(top, entry);
   (void)replace(top, top->n - 1);
+  return 1;
+}
+
+static int come_in(tci_top *top, tci_top_entry *entry, tc_text name) {
+  const tci_top_entry *last = top->n ? tci_top_at(top, top->n - 1) : NULL;
+  if (entry->sum <= 0 || (!top->complete && (!last || !tci_top_before(entry->sum, entry->seq, last->sum, last->seq)))) return 0;
+  (void)put_in(top, entry, name);
   if (top->n > TCI_TOP_MAX) {
-    drop_last(top);
+    drop(top, top->n - 1);
     top->complete = 0;
   }
   return 1;
@@ -98,6 +105,44 @@ int tci_top_move(tci_top *top, tc_text name, tci_top_sum old_sum, int64_t old_se
   if (top->stale) return 0;
   uint32_t at = old_sum > 0 ? place_of(top, top->n, old_sum, old_seq) : top->n;
   return at < top->n ? move_within(top, at, &entry) : come_in(top, &entry, name);
+}
+
+/* When it was written, everybody before its last was in it. That stays so of all who have not changed, wherever the others go. */
+static void begin_to_settle(tci_top *top) {
+  const tci_top_entry *last = top->n ? tci_top_at(top, top->n - 1) : NULL;
+  top->settling = 1;
+  top->limit_sum = last && !top->complete ? last->sum : 0;
+  top->limit_seq = last && !top->complete ? last->seq : INT64_MAX;
+}
+
+static uint32_t find(const tci_top *top, tc_text name) {
+  uint32_t at = 0;
+  for (; at < top->n; at++) {
+    const tci_top_entry *entry = tci_top_at(top, at);
+    if (entry->name_len == name.len && memcmp(entry->name, name.ptr, name.len) == 0) break;
+  }
+  return at;
+}
+
+int tci_top_settle(tci_top *top, tc_text name, tci_top_sum sum, int64_t count, int64_t seq) {
+  tci_top_entry entry = {.sum = sum, .count = count, .seq = seq};
+  if (top->stale || (!top->complete && !top->n)) return 0; /* it is to be built again */
+  if (!top->settling) begin_to_settle(top);
+  uint32_t at = find(top, name);
+  int was_in = at < top->n;
+  if (was_in && tci_top_at(top, at)->sum == sum && tci_top_at(top, at)->seq == seq) return 0;
+  if (was_in) drop(top, at);
+  if (sum <= 0 || !tci_top_before(sum, seq, top->limit_sum, top->limit_seq)) return was_in;
+  (void)put_in(top, &entry, name);
+  if (top->n > TCI_TOP_MAX) {
+    /* Who goes here is missing if others drop behind him. */
+    const tci_top_entry *last = tci_top_at(top, top->n - 1);
+    top->limit_sum = last->sum;
+    top->limit_seq = last->seq;
+    drop(top, top->n - 1);
+    top->complete = 0;
+  }
+  return 1;
 }
 
 int tci_top_needs_rebuild(const tci_top *top) { return top->stale || (!top->complete && top->n < TCI_TOP_SHOWN); }
