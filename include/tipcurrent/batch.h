@@ -35,7 +35,7 @@ typedef struct tc_batch_options {
  * TC_ENOMEM. */
 TC_API int tc_batch_submit(tc_engine *engine, const tc_batch_options *options, const char *lines, size_t len, tc_batch **out);
 
-/* Waits until every line has its answer. timeout_ms 0: only looks; -1: as long as it takes. With TC_NO_THREADS the caller commits meanwhile.
+/* Blocks until every line has its answer. timeout_ms 0: only looks; -1: as long as it takes. With TC_NO_THREADS the caller commits meanwhile.
  * Any thread, also several, also after tc_close. Errors: TC_ETIMEOUT, TC_EINVAL (inside tc_done_fn it would wait for itself). */
 TC_API int tc_batch_wait(tc_batch *batch, int32_t timeout_ms);
 
