@@ -18,7 +18,7 @@
 #define BYTES_A_DIRTY 256   /* one of this many bytes of memory may be dirty: writing down takes as much again for a moment */
 #define TOPS_EVENTS 1048576 /* tops are written after so many, or so long: what was not has to be settled after a kill, some microseconds an event */
 #define TOPS_US 60000000
-#define BYTES_A_TOP 11264  /* a full one, in memory: half of it may be those that wait for that */
+#define BYTES_A_TOP 12288  /* a full one, in memory: half of it may be those that wait for that */
 #define STORM_EVENTS 4096  /* as many at once */
 #define WAIT_EVENTS 262144 /* so many may wait, so long */
 #define WAIT_US 2000000
