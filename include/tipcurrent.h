@@ -7,7 +7,8 @@
  * page.h          lists                              subscription.h  follow the log
  * webhook.h       events to other systems            transport.h     a host's own HTTP for them
  * stats.h         numbers over time                 board.h         leaderboards
- * allocator.h     the memory of a host
+ * batch.h         many creates in one call          amount.h        decimal text to hundredths
+ * abi.h           for bindings: versions, layouts     allocator.h     the memory of a host
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
  * For C++: tipcurrent.hpp. A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
@@ -15,8 +16,11 @@
 #ifndef TIPCURRENT_H
 #define TIPCURRENT_H
 
+#include "tipcurrent/abi.h"
 #include "tipcurrent/activity.h"
 #include "tipcurrent/allocator.h"
+#include "tipcurrent/amount.h"
+#include "tipcurrent/batch.h"
 #include "tipcurrent/board.h"
 #include "tipcurrent/common.h"
 #include "tipcurrent/create.h"

@@ -3,7 +3,7 @@
  * cpp/result.hpp        result<T>: a value or an error      cpp/event.hpp        event, page
  * cpp/input.hpp         what is created and asked for       cpp/answer.hpp       goals, webhooks, statistics, boards
  * cpp/options.hpp       how an engine is opened             cpp/subscription.hpp follow the log
- * cpp/engine.hpp        the engine: all calls
+ * cpp/batch.hpp         many creates in one call        cpp/engine.hpp       the engine: all calls
  *
  * What C++ adds
  *  - Handles close themselves. event is shared (a copy is one more reference); engine, page, subscription, stats and board are moved, not copied.

@@ -1,5 +1,5 @@
 """The Debian packages: built from a copy of the tree by dpkg-buildpackage, clean under lintian, unpacked, and used: the page's program against libtipcurrent-dev, the daemon with its own
-configuration. Arguments: the build directory, below which all happens (consumers/deb), and the project's version.
+configuration, the README's program against python3-tipcurrent. Arguments: the build directory, below which all happens (consumers/deb), and the project's version.
 """
 import glob
 import os
@@ -13,7 +13,7 @@ sys.path.insert(0, HERE)
 import run  # noqa: E402
 import tree  # noqa: E402
 
-PACKAGES = {"libtipcurrent1", "libtipcurrent-dev", "tipcurrentd"}
+PACKAGES = {"libtipcurrent1", "libtipcurrent-dev", "tipcurrentd", "python3-tipcurrent"}
 
 
 def call(*command, cwd=None, **env):
@@ -75,6 +75,15 @@ def daemon(root):
         sys.exit(f"the packaged configuration keeps its data elsewhere:\n{said}")
 
 
+def python(work, root):
+    """The README's program, by Debian's Python with what the package holds."""
+    code = run.only(run.sections(tree.read("README.md"))["In your own program"], "python")
+    (libraries,) = glob.glob(f"{root}/usr/lib/*/libtipcurrent.so.1")
+    said = call("/usr/bin/python3", "-c", code, cwd=work, PYTHONPATH=f"{root}/usr/lib/python3/dist-packages", LD_LIBRARY_PATH=os.path.dirname(libraries), PYTHONDONTWRITEBYTECODE="1", TIPCURRENT_LIBRARY="")
+    if said != "1 100.00\nalice gave 100.00\n":
+        sys.exit(f"the Python package printed {said!r}")
+
+
 def main():
     work, version = os.path.join(sys.argv[1], "consumers", "deb"), sys.argv[2]
     missing = [tool for tool in ("dpkg-buildpackage", "dh", "lintian") if not shutil.which(tool)]
@@ -88,6 +97,7 @@ def main():
     library(work, root)
     manual(root)
     daemon(root)
+    python(work, root)
 
 
 if __name__ == "__main__":

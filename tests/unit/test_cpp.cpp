@@ -398,6 +398,30 @@ START_TEST(webhooks) {
 }
 END_TEST
 
+START_TEST(batches_amounts_and_layouts) {
+  tc::engine engine = open_memory();
+  const std::string good = "{\"roomId\":\"r\",\"senderId\":\"a\",\"recipientId\":\"b\",\"amount\":\"1.50\"}\n";
+  auto batch = engine.batch_submit(TC_KIND_TIP, good + "{}\n" + good).or_throw();
+  ck_assert(batch.wait().ok());
+  ck_assert_uint_eq(batch.size(), 3);
+  ck_assert_uint_eq(batch.failed(), 1);
+  ck_assert(engine.close().ok());
+  std::string codes;
+  for (const tc::outcome &o : batch) codes += std::to_string(o.code) + " ";
+  same(codes.c_str(), "0 -1 0 ");
+  ck_assert_int_eq(batch.at(2).value.amount(), 150);
+  ck_assert_int_eq(batch.at(3).code, TC_ENOTFOUND);
+  ck_assert_int_eq(engine.batch_submit(TC_KIND_TIP, good).code(), TC_EINVAL);
+  ck_assert_int_eq(*tc::amount_parse("12.30"), 1230);
+  ck_assert_int_eq(tc::amount_parse("12.305").code(), TC_EINVAL);
+  ck_assert(tc::amount_format(1230) == "12.30");
+  std::size_t rows = 0;
+  ck_assert_uint_eq(tc::abi_version(), TC_ABI_VERSION);
+  ck_assert_ptr_nonnull(tc::abi_layout(&rows));
+  ck_assert_uint_gt(rows, 100);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cpp");
   TCase *tcase = tcase_create("cpp");
@@ -414,6 +438,7 @@ int main(void) {
   tcase_add_test(tcase, refunds_goals_and_types);
   tcase_add_test(tcase, reactions_statistics_and_boards);
   tcase_add_test(tcase, webhooks);
+  tcase_add_test(tcase, batches_amounts_and_layouts);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

@@ -4,8 +4,10 @@
 
 #include <vector>
 
+#include "../abi.h"
 #include "../allocator.h"
 #include "answer.hpp"
+#include "batch.hpp"
 #include "event.hpp"
 #include "input.hpp"
 #include "options.hpp"
@@ -171,6 +173,15 @@ public:
     int code = tc_tip_refunded(raw_, tip.raw(), &amount);
     if (code) return detail::last_error(code);
     return amount;
+  }
+
+  /* Many at once: a line of JSON each, of one kind (TC_KIND_X, 0: activities), as tc_batch_submit has it. */
+  result<batch> batch_submit(std::uint32_t kind, const std::string &lines, std::uint32_t lines_max = 0, std::size_t line_max_bytes = 0) {
+    tc_batch_options o = TC_BATCH_OPTIONS_INIT;
+    o.kind = kind;
+    o.lines_max = lines_max;
+    o.line_max_bytes = line_max_bytes;
+    return detail::owned<batch, tc_batch>([&](tc_batch **out) { return tc_batch_submit(raw_, &o, lines.data(), lines.size(), out); });
   }
 
   /* Reactions. */
@@ -366,6 +377,9 @@ inline status allocator_set(const tc_allocator &allocator) { return detail::outc
 
 /* The version of the library at run time. */
 inline const char *version() { return tc_version(); }
+/* Its ABI, and how it lays out the structs: TC_ABI_VERSION, and see tc_abi_layout. */
+inline std::uint32_t abi_version() { return tc_abi_version(); }
+inline const tc_abi_member *abi_layout(std::size_t *count) { return tc_abi_layout(count); }
 
 } // namespace tipcurrent
 

@@ -84,7 +84,7 @@ typedef struct tci_rollup_job {
 struct tci_rollup {
   tc_engine *engine;
   int shadow; /* it computes anew for a comparison: no store behind it, no boards, no uniques from earlier */
-  tci_sipkey keys[2];
+  tci_sipkey key;
   tci_hash all, standard; /* of room "" and of the default currency: both an empty text */
 
   pthread_mutex_t mutex; /* of all that follows up to `spilling`, against readers */

@@ -18,7 +18,7 @@
 #define BYTES_A_DIRTY 256   /* one of this many bytes of memory may be dirty: writing down takes as much again for a moment */
 #define TOPS_EVENTS 1048576 /* tops are written after so many, or so long: what was not has to be settled after a kill, some microseconds an event */
 #define TOPS_US 60000000
-#define BYTES_A_TOP 11264  /* a full one, in memory: half of it may be those that wait for that */
+#define BYTES_A_TOP 12288  /* a full one, in memory: half of it may be those that wait for that */
 #define STORM_EVENTS 4096  /* as many at once */
 #define WAIT_EVENTS 262144 /* so many may wait, so long */
 #define WAIT_US 2000000
@@ -70,7 +70,7 @@ int tci_rollup_new_shadow(tci_rollup **out, const tci_rollup *of, uint64_t bytes
   int rc = tci_rollup_new(&rollup, of->engine, bytes);
   if (rc) return rc;
   rollup->shadow = 1;
-  memcpy(rollup->keys, of->keys, sizeof rollup->keys);
+  memcpy(&rollup->key, &of->key, sizeof rollup->key);
   rollup->all = of->all;
   rollup->standard = of->standard;
   *out = rollup;
@@ -348,7 +348,7 @@ static int take_meta(tc_text key, tc_text value, void *arg) {
 
 static int load(tci_rollup *rollup) {
   tc_engine *engine = rollup->engine;
-  int rc = engine->random.fill(engine->random.userdata, rollup->keys, sizeof rollup->keys);
+  int rc = engine->random.fill(engine->random.userdata, &rollup->key, sizeof rollup->key);
   if (rc) return tci_fail(rc, "no randomness for the rollup");
   rc = engine->ops->facts_cursor(engine->storage, &rollup->stored_seq);
   if (!rc && rollup->stored_seq) rc = engine->ops->fact_first(engine->storage, TCI_SPACE_META, (tc_text){"", 0}, take_meta, rollup);

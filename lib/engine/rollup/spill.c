@@ -13,7 +13,7 @@
 
 int tci_rollup_put_meta(const tci_rollup *rollup, tci_buf *out) {
   (void)tci_put_varint(out, META_VERSION);
-  (void)tci_buf_append(out, rollup->keys, sizeof rollup->keys);
+  (void)tci_buf_append(out, &rollup->key, sizeof rollup->key);
   (void)tci_put_varint(out, rollup->newest_quarter);
   (void)tci_put_varint(out, rollup->newest_day);
   return tci_put_varint(out, (uint64_t)rollup->tops_seq);
@@ -21,9 +21,9 @@ int tci_rollup_put_meta(const tci_rollup *rollup, tci_buf *out) {
 
 int tci_rollup_get_meta(tci_rollup *rollup, tc_text bytes) {
   unsigned __int128 version, quarter, day, tops_seq;
-  if (tci_get_varint(&bytes, &version) || version != META_VERSION || bytes.len < sizeof rollup->keys) return -1;
-  memcpy(rollup->keys, bytes.ptr, sizeof rollup->keys);
-  bytes = (tc_text){bytes.ptr + sizeof rollup->keys, bytes.len - sizeof rollup->keys};
+  if (tci_get_varint(&bytes, &version) || version != META_VERSION || bytes.len < sizeof rollup->key) return -1;
+  memcpy(&rollup->key, bytes.ptr, sizeof rollup->key);
+  bytes = (tc_text){bytes.ptr + sizeof rollup->key, bytes.len - sizeof rollup->key};
   if (tci_get_varint(&bytes, &quarter) || tci_get_varint(&bytes, &day) || quarter >= UINT32_MAX || day >= UINT32_MAX) return -1;
   if (tci_get_varint(&bytes, &tops_seq) || tops_seq > INT64_MAX) return -1;
   rollup->newest_quarter = (uint32_t)quarter;

@@ -24,9 +24,10 @@ typedef struct tci_top_entry {
   size_t name_len;
 } tci_top_entry;
 
-/* Who moves, moves a byte of the order: entries are a cache line each, and a busy board has a hundred moves a second. */
+/* Who moves, moves a byte of the order and a head: entries are a cache line each, and a busy board has a hundred moves a second. */
 typedef struct tci_top {
   tci_top_entry *entries; /* in no order */
+  int64_t *heads;         /* in order: the sum, or as much of it as fits. So that a place is found by a look at one of the entries */
   uint32_t n, cap;
   uint8_t order[TCI_TOP_MAX + 1]; /* the best first: which entry */
   uint8_t complete;               /* nobody stands behind these */
