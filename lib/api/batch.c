@@ -266,7 +266,7 @@ int tc_batch_submit(tc_engine *engine, const tc_batch_options *options, const ch
   if (!b) return tci_fail(TC_ENOMEM, "out of memory for a batch of %zu lines", count);
   int64_t patience_us = engine->create_deadline_us;
   for (size_t i = 0; i < count && next_line(&rest, &line); i++) submit_line(engine, &o, line, &b->lines[i], &patience_us);
-  TCI_ENTER();
+  tci_fail_clear();
   *out = b;
   drop_share(b);
   return TC_OK;
