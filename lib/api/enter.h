@@ -23,8 +23,8 @@ static inline int tci_enter(void) {
 static inline void tci_leave(const int *before) { (void)pthread_setcancelstate(*before, NULL); } /* the same */
 
 /* First in a block; undone where the block ends. */
-#define TCI_ENTER() __attribute__((cleanup(tci_leave))) const int tci_cancel_state = tci_enter()
+#define TCI_ENTER() __attribute__((cleanup(tci_leave), unused)) const int tci_cancel_state = tci_enter()
 /* For what leaves the last error alone. */
-#define TCI_SHELTER() __attribute__((cleanup(tci_leave))) const int tci_cancel_state = tci_shelter()
+#define TCI_SHELTER() __attribute__((cleanup(tci_leave), unused)) const int tci_cancel_state = tci_shelter()
 
 #endif
