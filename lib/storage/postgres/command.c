@@ -195,6 +195,12 @@ static int give_up(tci_pg *pg, int code) {
   return TC_EBUSY; /* with the detail that is set */
 }
 
+/* The answer may take long, a connection not: who asks comes again. */
+static int64_t up_by(int64_t deadline_us) {
+  int64_t soon_us = tci_pg_in_ms(TCI_PG_TRY_MS);
+  return soon_us < deadline_us ? soon_us : deadline_us;
+}
+
 static int prepare(tci_pg *pg, tci_pg_statement statement, const char *name, int64_t deadline_us) {
   PGresult *result = NULL;
   if (pg->prepared >> statement & 1) return TC_OK;
@@ -226,7 +232,7 @@ int tci_pg_try(tci_pg *pg, tci_pg_statement statement, int64_t deadline_us, PGre
     formats[i] = 1;
   }
   (void)snprintf(name, sizeof name, "s%d", (int)statement);
-  int code = tci_pg_up(pg, deadline_us);
+  int code = tci_pg_up(pg, up_by(deadline_us));
   if (!code) code = prepare(pg, statement, name, deadline_us);
   if (code) return code;
   pg->sent_us = tci_sys_monotonic_us(NULL);
@@ -239,7 +245,7 @@ int tci_pg_run(tci_pg *pg, tci_pg_statement statement, int64_t deadline_us, PGre
 int tci_pg_exec(tci_pg *pg, const char *sql, int64_t deadline_us, PGresult **out) {
   PGresult *result = NULL;
   pg->lost = 0;
-  int code = tci_pg_up(pg, deadline_us);
+  int code = tci_pg_up(pg, up_by(deadline_us));
   if (code) return code;
   pg->sent_us = tci_sys_monotonic_us(NULL);
   if (!PQsendQuery(pg->handle, sql)) return broken(pg);
