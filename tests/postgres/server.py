@@ -100,9 +100,11 @@ class Server:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def psql(self, database=DATABASE):
+        return [self.bin + "/psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", str(self.directory), "-p", str(self.port), "-U", USER, "-d", database]
+
     def sql(self, text, database=DATABASE):
-        command = [self.bin + "/psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", str(self.directory), "-p", str(self.port), "-U", USER, "-d", database, "-c", text]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run([*self.psql(database), "-c", text], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError("psql: " + done.stderr)
         return done.stdout

@@ -63,9 +63,10 @@ static int own(tci_pg *pg, int64_t deadline_us) {
 }
 
 int tci_pg_set_up(tci_pg *pg, int64_t deadline_us) {
-  /* The log's commits are durable whatever the server's default is; what can be made again, or may be done twice, does not wait for the disk. */
+  /* Who waits for the log's lock asks again, as with SQLite: so "nothing was stored" is sure. The log's commits are durable whatever the server's default is; what can be made again, or may be done twice, does not wait for the disk. */
   static const char *const durability[TCI_PG_ROLES] = {
-    [TCI_PG_WRITER] = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+    [TCI_PG_WRITER] =
+      "SET lock_timeout=500; SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
     [TCI_PG_INDEXER] = "SET synchronous_commit=off",
     [TCI_PG_WORKER] = "SET synchronous_commit=off",
     [TCI_PG_READER] = "SET default_transaction_read_only=on",
