@@ -104,6 +104,11 @@ static int pull(tci_webhooks *w) {
       return 0;
     }
     w->read_error = TC_OK;
+    /* Who was registered before this event was committed must be among the targets; else it would pass him by. So the look comes after the event. */
+    if (w->seen_version != atomic_load(&w->version)) {
+      w->held = event;
+      return 0;
+    }
     rc = take_event(w, event);
     w->held = rc ? event : NULL; /* without memory it is offered again, to some of its webhooks a second time */
     if (rc) return 0;

@@ -55,6 +55,19 @@ static int take_url(tci_pg_home *home, const char *url) {
   return home->url ? TC_OK : out_of_memory(home->env);
 }
 
+/* A node that was killed has its lock until the server has noticed: that may take a moment. */
+static int connect_first(tci_pg *writer) {
+  int64_t until_us = tci_pg_in_ms(TCI_PG_OWNED_MS);
+  int code, owned;
+  writer->once = 1;
+  do {
+    code = tci_pg_up(writer, tci_pg_in_ms(TCI_PG_OPEN_MS));
+    owned = code == TC_EBUSY && !strcmp(writer->why, TCI_PG_OWNED);
+  } while (owned && tci_pg_in_ms(0) < until_us);
+  writer->once = 0;
+  return code == TC_EBUSY && !owned ? TC_ESTORAGE : code; /* here nobody asks again by himself */
+}
+
 static int postgres_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
   tc_storage_state found = {0};
   tc_storage *storage = tci_zalloc(sizeof *storage);
@@ -66,9 +79,7 @@ static int postgres_open(tc_storage **out, const char *url, const tc_storage_env
   tci_pg_init(&storage->worker, &storage->home, TCI_PG_WORKER);
   int code = take_url(&storage->home, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
-  if (!code) code = tci_pg_up(&storage->writer, tci_pg_in_ms(TCI_PG_OPEN_MS));
-  /* TC_EBUSY is kept for another node that has it: here nobody asks again by himself. */
-  if (code == TC_EBUSY && strcmp(storage->writer.why, "another node has it open") != 0) code = TC_ESTORAGE;
+  if (!code) code = connect_first(&storage->writer);
   if (!code) code = tci_pg_migrate(storage, &storage->writer, &found);
   if (code) {
     close_all(storage);

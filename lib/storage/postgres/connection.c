@@ -48,13 +48,13 @@ void tci_pg_drop(tci_pg *pg, const char *why) {
   pg->pause_us = pg->pause_us * 2 < PAUSE_LAST_US ? pg->pause_us * 2 : PAUSE_LAST_US;
 }
 
-int tci_pg_is_stale(tci_pg *pg) {
+/* The server may have ended the session since it was used last (a restart): noticed before something is sent, it costs nobody an open outcome. */
+static void look(tci_pg *pg) {
   struct pollfd fd = {.fd = PQsocket(pg->handle), .events = POLLIN};
-  if (poll(&fd, 1, 0) <= 0) return 0;
-  if (PQconsumeInput(pg->handle) && PQstatus(pg->handle) == CONNECTION_OK && !(fd.revents & (POLLHUP | POLLERR))) return 0;
+  if (poll(&fd, 1, 0) <= 0) return;
+  if (PQconsumeInput(pg->handle) && PQstatus(pg->handle) == CONNECTION_OK && !(fd.revents & (POLLHUP | POLLERR))) return;
   tci_pg_drop(pg, PQerrorMessage(pg->handle));
   pg->retry_at_us = 0;
-  return 1;
 }
 
 static void begin(tci_pg *pg) {
@@ -98,6 +98,7 @@ static int not_yet(tci_pg *pg) {
 }
 
 int tci_pg_up(tci_pg *pg, int64_t deadline_us) {
+  if (pg->stage == TCI_PG_UP && !pg->sent_us) look(pg);
   while (pg->stage != TCI_PG_UP) {
     if (pg->stage == TCI_PG_DOWN) {
       while (tci_sys_monotonic_us(NULL) < pg->retry_at_us) {
@@ -107,6 +108,7 @@ int tci_pg_up(tci_pg *pg, int64_t deadline_us) {
       begin(pg);
     }
     go_on(pg, deadline_us);
+    if (pg->once && pg->stage == TCI_PG_DOWN) return not_yet(pg);
     if (pg->stage == TCI_PG_CONNECTING && pg->polling == PGRES_POLLING_OK) {
       pg->stage = TCI_PG_UP;
       pg->lost = 0;

@@ -24,6 +24,8 @@
 #define TCI_PG_READ_MS 15000    /* a read: the server gives up before (statement_timeout) */
 #define TCI_PG_BEHIND_MS 120000 /* indexing, clean-up */
 #define TCI_PG_OPEN_MS 10000
+#define TCI_PG_OWNED_MS 3000
+#define TCI_PG_OWNED "another node has it open"
 #define TCI_PG_ARGS_MAX 24
 #define TCI_PG_READERS_MAX 12
 #define TCI_PG_LOG_ID_BYTES 16
@@ -81,6 +83,7 @@ typedef enum tci_pg_stage { TCI_PG_DOWN, TCI_PG_CONNECTING, TCI_PG_UP } tci_pg_s
 typedef struct tci_pg {
   tci_pg_home *home; /* borrowed */
   tci_pg_role role;
+  int once; /* the first refusal is the answer: at open somebody looks on */
   tci_pg_stage stage;
   PGconn *handle;
   PostgresPollingStatusType polling;
@@ -101,8 +104,6 @@ void tci_pg_init(tci_pg *pg, tci_pg_home *home, tci_pg_role role);
 void tci_pg_close(tci_pg *pg); /* takes a zeroed one; init again to use it again */
 /* Connects if need be, at most until then. TC_OK; TC_EBUSY: not yet, ask again; what a server that was reached refuses for good: TC_ESTORAGE, TC_EVERSION. */
 int tci_pg_up(tci_pg *pg, int64_t deadline_us);
-/* 1: an idle connection that the server has closed meanwhile; it is down now. */
-int tci_pg_is_stale(tci_pg *pg);
 void tci_pg_drop(tci_pg *pg, const char *why); /* closes the socket; the next call connects anew */
 
 /* A command: begin, its parameters in order, run. */

@@ -58,7 +58,6 @@ static int revive(tci_pg *pg) {
     PQclear(rest);
     if (code) tci_pg_drop(pg, "no answer");
   }
-  if (pg->stage == TCI_PG_UP) (void)tci_pg_is_stale(pg);
   if (pg->stage != TCI_PG_UP) pg->retry_at_us = 0;
   return tci_pg_up(pg, tci_pg_in_ms(TCI_PG_TRY_MS));
 }

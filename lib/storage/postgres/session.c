@@ -53,7 +53,7 @@ static int own(tci_pg *pg, int64_t deadline_us) {
   int code = tci_pg_exec(pg, sql, deadline_us, &result);
   if (code) return code;
   if (PQntuples(result) != 1 || *PQgetvalue(result, 0, 0) != '1') {
-    code = refuse(pg, TC_EBUSY, "another node has it open");
+    code = refuse(pg, TC_EBUSY, TCI_PG_OWNED);
   } else {
     home->old_pid = (int)strtol(PQgetvalue(result, 0, 1), NULL, 10);
     (void)snprintf(home->old_begun, sizeof home->old_begun, "%s", PQgetvalue(result, 0, 2));
