@@ -95,6 +95,7 @@ static const char index_1[] =
   "ALTER TABLE postings ALTER entries SET STORAGE PLAIN;"
   "CREATE INDEX postings_place ON postings(h, at, seq);"
   "CREATE TABLE facts(key bytea PRIMARY KEY, value bytea NOT NULL) WITH (autovacuum_vacuum_scale_factor=0.05);"
+  "ALTER TABLE facts ALTER value SET STORAGE EXTERNAL;"
 
   "CREATE OR REPLACE FUNCTION derive(a_first bigint, a_last bigint, a_newest bigint, a_back_h bigint[], a_back_g bigint[], a_back_at bigint[], a_back_seq "
   "bigint[], a_back_n bigint[],"
