@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "storage/postgres/postgres.h"
 
+#define FAREWELL_MS 50
 #define PAUSE_FIRST_US 50000
 #define PAUSE_LAST_US 1000000
 #define CONNECTING_MAX_US 15000000 /* libpq's own connect_timeout does not count in its asynchronous way */
@@ -51,10 +52,19 @@ void tci_pg_drop(tci_pg *pg, const char *why) {
 /* The server may have ended the session since it was used last (a restart): noticed before something is sent, it costs nobody an open outcome. */
 static void look(tci_pg *pg) {
   struct pollfd fd = {.fd = PQsocket(pg->handle), .events = POLLIN};
-  if (poll(&fd, 1, 0) <= 0) return;
-  if (PQconsumeInput(pg->handle) && PQstatus(pg->handle) == CONNECTION_OK && !(fd.revents & (POLLHUP | POLLERR))) return;
-  tci_pg_drop(pg, PQerrorMessage(pg->handle));
-  pg->retry_at_us = 0;
+  /* Where something was said that nobody had asked for, the end mostly follows at once. */
+  for (int wait_ms = 0; poll(&fd, 1, wait_ms) > 0; wait_ms = FAREWELL_MS) {
+    if (PQconsumeInput(pg->handle) && PQstatus(pg->handle) == CONNECTION_OK && !(fd.revents & (POLLHUP | POLLERR))) continue;
+    tci_pg_drop(pg, PQerrorMessage(pg->handle));
+    pg->retry_at_us = 0;
+    return;
+  }
+}
+
+/* libpq prints them to stderr otherwise. What matters comes as an error, too. */
+static void ignore_notice(void *unused, const char *message) {
+  (void)unused;
+  (void)message;
 }
 
 static void begin(tci_pg *pg) {
@@ -64,6 +74,7 @@ static void begin(tci_pg *pg) {
                               "fallback_application_name", "dbname",          "client_encoding",     NULL};
   const char *const values[] = {"10000", "5", "2", "3", names[pg->role], pg->home->url, "UTF8", NULL};
   pg->handle = PQconnectStartParams(keys, values, 1);
+  if (pg->handle) (void)PQsetNoticeProcessor(pg->handle, ignore_notice, NULL);
   pg->begun_us = tci_sys_monotonic_us(NULL);
   pg->stage = TCI_PG_CONNECTING;
   pg->polling = PGRES_POLLING_WRITING;
@@ -99,6 +110,7 @@ static int not_yet(tci_pg *pg) {
 
 int tci_pg_up(tci_pg *pg, int64_t deadline_us) {
   if (pg->stage == TCI_PG_UP && !pg->sent_us) look(pg);
+  if (pg->pinned && pg->stage != TCI_PG_UP) return not_yet(pg);
   while (pg->stage != TCI_PG_UP) {
     if (pg->stage == TCI_PG_DOWN) {
       while (tci_sys_monotonic_us(NULL) < pg->retry_at_us) {

@@ -83,7 +83,8 @@ typedef enum tci_pg_stage { TCI_PG_DOWN, TCI_PG_CONNECTING, TCI_PG_UP } tci_pg_s
 typedef struct tci_pg {
   tci_pg_home *home; /* borrowed */
   tci_pg_role role;
-  int once; /* the first refusal is the answer: at open somebody looks on */
+  int pinned; /* it serves a snapshot: another session would have another view */
+  int once;   /* the first refusal is the answer: at open somebody looks on */
   tci_pg_stage stage;
   PGconn *handle;
   PostgresPollingStatusType polling;

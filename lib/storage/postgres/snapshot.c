@@ -27,6 +27,7 @@ int tci_pg_snapshot(tc_storage *storage, tc_snapshot **out, int64_t *index_seq) 
     tci_pg_snapshot_end(snapshot);
     return code;
   }
+  snapshot->pg->pinned = 1;
   *out = snapshot;
   *index_seq = snapshot->index_seq;
   return TC_OK;
@@ -35,6 +36,7 @@ int tci_pg_snapshot(tc_storage *storage, tc_snapshot **out, int64_t *index_seq) 
 void tci_pg_snapshot_end(tc_snapshot *snapshot) {
   if (!snapshot) return;
   tci_pg *pg = snapshot->pg;
+  pg->pinned = 0;
   /* Nobody waits for the answer: who borrows the connection next takes it in. */
   if (pg->stage == TCI_PG_UP && PQtransactionStatus(pg->handle) != PQTRANS_IDLE) {
     pg->sent_us = tci_pg_in_ms(0);
