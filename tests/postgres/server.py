@@ -5,6 +5,7 @@ server.py [--need] COMMAND...   runs COMMAND with TIPCURRENT_TEST_PG=postgresql:
 Without PostgreSQL's packages the exit code is 77 (a skipped test); --need: 1.
 """
 
+import contextlib
 import glob
 import os
 import pathlib
@@ -95,6 +96,13 @@ class Server:
             self.process.send_signal(how)
             self.process.wait(60)
             self.process = None
+
+    def signal_all(self, number):
+        """To the postmaster and all its processes: SIGSTOP is a machine that stands still, SIGCONT one that goes on."""
+        children = pathlib.Path("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)).read_text().split()
+        for pid in [self.process.pid, *map(int, children)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def clean_up(self):
         self.stop(signal.SIGQUIT)

@@ -110,6 +110,29 @@ class OutageTest(PostgresCase):
     def test_crashed_and_started_again(self):
         self.run_outage(signal.SIGQUIT, 0.0)
 
+    def test_a_server_that_stands_still(self):
+        """It is there and says nothing: who asks is answered in time all the same."""
+        daemon = self.launch("--create-deadline-ms", "1500", storage=self.url()).wait_ready()
+        http = daemon.client(30.0)
+        self.assertEqual(http.post("/api/tips", tip("still"), "before").status, 201)
+        self.database.signal_all(signal.SIGSTOP)
+        self.addCleanup(self.database.signal_all, signal.SIGCONT)
+        begun = time.monotonic()
+        during = http.post("/api/tips", tip("still"), "during")
+        self.assertEqual(during.status, 503)
+        self.assertTrue(during.header("Retry-After"))
+        self.assertLess(time.monotonic() - begun, 1.5 + 1.5)
+        self.assertEqual(http.get("/livez").status, 200)
+        self.assertEqual(http.get("/readyz").status, 503)
+        self.assertEqual(http.post("/api/tips", tip("still"), "later").status, 503)
+        self.database.signal_all(signal.SIGCONT)
+        daemon.wait_ready()
+        keys = ["before", "during", "later"]
+        ids = [wait_for(lambda key=key: http.post("/api/tips", tip("still"), key).json.get("id"), 10) for key in keys]
+        self.assertEqual(sorted(ids), [1, 2, 3])
+        self.assertEqual(http.get("/api/tips?roomId=still").json["totalElements"], 3)
+        daemon.stop_clean()
+
     def test_webhooks_go_on(self):
         daemon = self.launch("--allow-receivers", "127.0.0.0/8", storage=self.url()).wait_ready()
         http = daemon.client(20.0)
