@@ -221,6 +221,47 @@ START_TEST(a_snapshot_whose_session_ends_says_busy_and_the_next_one_serves) {
 }
 END_TEST
 
+static void *end_the_indexer(void *arg) {
+  int *found = arg;
+  PGconn *db = PQconnectdb(getenv("TIPCURRENT_TEST_PG"));
+  for (int i = 0; i < 2000 && !*found; i++) {
+    PGresult *result =
+      PQexec(db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name='tipcurrent indexer' AND wait_event_type='Lock'");
+    *found = PQntuples(result);
+    PQclear(result);
+    (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+  }
+  PQfinish(db);
+  return NULL;
+}
+
+/* _i: how much of the batch was indexed all the same, when its answer was lost. */
+START_TEST(an_index_batch_whose_answer_was_lost_is_taken_up_where_it_is) {
+  char moved[80];
+  row_list rows = {0};
+  pthread_t thread;
+  int found = 0;
+  for (int i = 0; i < 10; i++) append_one(ops, storage, tip("r", "u", "p", NOON + i));
+  ck_assert_int_eq(ops->read_log(storage, 0, 10, keep_row, &rows), TC_OK);
+  ck_assert_int_eq(ops->derive(storage, rows.at, 1), TC_OK);
+  sql("BEGIN; SELECT FROM index_state FOR UPDATE");
+  ck_assert_int_eq(pthread_create(&thread, NULL, end_the_indexer, &found), 0);
+  clear_fail();
+  ck_assert_int_eq(ops->derive(storage, rows.at + 1, 5), TC_EBUSY);
+  (void)pthread_join(thread, NULL);
+  ck_assert_int_eq(found, 1);
+  ck_assert_str_ne(last_fail(), "");
+  (void)snprintf(moved, sizeof moved, "UPDATE index_state SET cursor=cursor+%d", _i);
+  sql(moved);
+  sql("COMMIT");
+  ck_assert_msg(!ops->derive(storage, rows.at + 1, 9), "%s", last_fail());
+  index_seq = 10;
+  ops->snapshot_end(snapshot_now());
+  ck_assert_int_eq(count_all(ops, storage, TC_KIND_TIP, "r"), 10 - _i);
+  free_rows(&rows);
+}
+END_TEST
+
 /* ---- a second node ---- */
 
 START_TEST(a_second_node_is_refused_while_the_first_is_there) {
@@ -263,6 +304,8 @@ int main(void) {
   tcase_add_test(all, a_key_is_known_before_it_is_indexed);
   tcase_add_test(all, ended_sessions_are_noticed_before_they_are_used);
   tcase_add_test(all, a_snapshot_whose_session_ends_says_busy_and_the_next_one_serves);
+  tcase_add_loop_test(all, an_index_batch_whose_answer_was_lost_is_taken_up_where_it_is, 0, 2);
+  tcase_add_loop_test(all, an_index_batch_whose_answer_was_lost_is_taken_up_where_it_is, 9, 10);
   tcase_add_test(all, a_second_node_is_refused_while_the_first_is_there);
   tcase_add_test(all, the_log_belongs_to_who_has_it_even_when_his_session_ended);
   suite_add_tcase(suite, all);

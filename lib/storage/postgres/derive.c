@@ -97,21 +97,38 @@ static void put_entries(tci_pg *pg, const new_entries *entries, int64_t first_se
   }
 }
 
-int tci_pg_derive(tc_storage *storage, const tc_record *rows, size_t n) {
+/* After an answer that was lost: what of these rows is indexed already. */
+static int resolve(tc_storage *storage, const tc_record **rows, size_t *n) {
+  tci_pg *pg = &storage->indexer;
+  PGresult *result = NULL;
+  if (!storage->index_doubt) return TC_OK;
+  tci_pg_begin(pg);
+  int code = tci_pg_run(pg, TCI_PG_INDEX_CURSOR, tci_pg_in_ms(TCI_PG_READ_MS), &result);
+  if (code) return code;
+  int64_t done = tci_pg_get8(result, 0, 0) - storage->index_seq;
+  PQclear(result);
+  size_t skip = done <= 0 ? 0 : (size_t)done > *n ? *n : (size_t)done;
+  for (size_t i = 0; i < skip; i++) {
+    if ((*rows)[i].created_at_us > storage->newest_us) storage->newest_us = (*rows)[i].created_at_us;
+  }
+  storage->index_seq += (int64_t)skip;
+  storage->index_doubt = 0;
+  *rows += skip;
+  *n -= skip;
+  return TC_OK;
+}
+
+static int index_rows(tc_storage *storage, const tc_record *rows, size_t n) {
   tci_pg *pg = &storage->indexer;
   PGresult *result = NULL;
   new_entries entries = {0};
-  if (!n) return TC_OK;
-  if (rows[0].seq != storage->index_seq + 1 || rows[n - 1].seq != storage->index_seq + (int64_t)n) {
-    storage->env.fail(TC_EINVAL, "events %lld to %lld do not follow %lld", (long long)rows[0].seq, (long long)rows[n - 1].seq, (long long)storage->index_seq);
-    return TC_EINVAL;
-  }
   int code = collect(&entries, &storage->hash_key, rows, n);
   if (code) {
     storage->env.fail(code, "out of memory for indexing");
   } else {
     put_entries(pg, &entries, rows[0].seq, rows[n - 1].seq, storage->newest_us);
     code = tci_pg_run(pg, TCI_PG_DERIVE, tci_pg_in_ms(TCI_PG_BEHIND_MS), &result);
+    storage->index_doubt = code && pg->lost;
     PQclear(result);
   }
   if (!code) {
@@ -120,6 +137,16 @@ int tci_pg_derive(tc_storage *storage, const tc_record *rows, size_t n) {
   }
   tci_free(entries.at);
   return code;
+}
+
+int tci_pg_derive(tc_storage *storage, const tc_record *rows, size_t n) {
+  if (!n) return TC_OK;
+  if (rows[0].seq != storage->index_seq + 1 || rows[n - 1].seq != storage->index_seq + (int64_t)n) {
+    storage->env.fail(TC_EINVAL, "events %lld to %lld do not follow %lld", (long long)rows[0].seq, (long long)rows[n - 1].seq, (long long)storage->index_seq);
+    return TC_EINVAL;
+  }
+  int code = resolve(storage, &rows, &n);
+  return code || !n ? code : index_rows(storage, rows, n);
 }
 
 int tci_pg_idle(tc_storage *storage, int64_t now_us, int32_t *more) {

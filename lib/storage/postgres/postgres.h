@@ -18,11 +18,11 @@
 #include "storage/lists.h"
 #include "tipcurrent/sys/storage.h"
 
-#define TCI_PG_TRY_MS 500       /* one try of an append, as with SQLite: the engine asks again until the create's own deadline */
-#define TCI_PG_ANSWER_MS 1000   /* an append that was sent may take so long before its outcome is called unknown */
-#define TCI_PG_SILENT_MS 10000  /* a connection that owes an answer for so long is given up */
-#define TCI_PG_READ_MS 15000    /* a read: the server gives up before (statement_timeout) */
-#define TCI_PG_BEHIND_MS 120000 /* indexing, clean-up */
+#define TCI_PG_TRY_MS 500      /* one try of an append, as with SQLite: the engine asks again until the create's own deadline */
+#define TCI_PG_ANSWER_MS 1000  /* an append that was sent may take so long before its outcome is called unknown */
+#define TCI_PG_SILENT_MS 10000 /* a connection that owes an answer for so long is given up */
+#define TCI_PG_READ_MS 15000   /* a read: the server gives up before (statement_timeout) */
+#define TCI_PG_BEHIND_MS 60000 /* indexing, clean-up */
 #define TCI_PG_OPEN_MS 10000
 #define TCI_PG_OWNED_MS 3000
 #define TCI_PG_OWNED "another node has it open"
@@ -43,6 +43,7 @@ typedef enum tci_pg_statement {
   TCI_PG_CONFIG_REMOVE,
   TCI_PG_CONFIG_READ,
   TCI_PG_DERIVE,
+  TCI_PG_INDEX_CURSOR,
   TCI_PG_CLEAN_UP,
   TCI_PG_FACTS_CURSOR,
   TCI_PG_FACTS_COMMIT,
@@ -169,6 +170,7 @@ struct tc_storage {
   int64_t log_seq;   /* writer thread: the end it knows of */
   int64_t index_seq; /* indexer thread */
   int64_t newest_us; /* indexer thread: the latest createdAt in the index */
+  int index_doubt;   /* indexer thread: the answer to a batch was lost: how far the index is must be asked for */
   tci_pg_attempt attempt;
   tci_pg_readers readers;
 };

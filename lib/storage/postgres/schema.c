@@ -103,10 +103,7 @@ static const char index_1[] =
   "LANGUAGE plpgsql AS $$"
   " BEGIN"
   "  UPDATE index_state SET cursor=a_last, newest_at=greatest(newest_at, a_newest) WHERE one=1 AND cursor=a_first-1;"
-  "  IF NOT FOUND THEN"
-  "   IF (SELECT cursor FROM index_state WHERE one=1)=a_last THEN RETURN; END IF;" /* the answer to the first try was lost */
-  "   RAISE EXCEPTION 'events from % on do not follow what is indexed', a_first USING ERRCODE='TC002';"
-  "  END IF;"
+  "  IF NOT FOUND THEN RAISE EXCEPTION 'events from % on do not follow what is indexed', a_first USING ERRCODE='TC002'; END IF;"
   /* Lists whose newest event is newer than all that comes now: it keeps the length. */
   "  UPDATE postings p SET total=p.total+b.n FROM unnest(a_back_h, a_back_g, a_back_at, a_back_seq, a_back_n) b(h, g, at, seq, n),"
   "   LATERAL (SELECT q.at, q.seq FROM postings q WHERE q.h=b.h AND q.g=b.g ORDER BY q.at DESC, q.seq DESC LIMIT 1) t"

@@ -22,12 +22,13 @@ static int find_schema(tci_pg *pg, int64_t deadline_us) {
   PGresult *result = NULL;
   int code = tci_pg_exec(pg, sql, deadline_us, &result);
   if (code) return code;
-  if (PQntuples(result) != 1 || PQgetlength(result, 0, 0) < 1 || PQgetlength(result, 0, 0) >= (int)sizeof home->schema) {
-    code = refuse(pg, TC_EINVAL, "storage_url: search_path must begin with a schema's name");
+  const char *schema = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
+  if (!*schema || strlen(schema) >= sizeof home->schema || strpbrk(schema, "'\"\\$")) {
+    code = refuse(pg, TC_EINVAL, "storage_url: search_path must begin with a schema's name, without quotes, $ and \\ in it");
   } else if (strcmp(PQgetvalue(result, 0, 3), "UTF8") != 0) {
     code = refuse(pg, TC_ENOTSUP, "its encoding is not UTF8");
   } else {
-    (void)snprintf(home->schema, sizeof home->schema, "%s", PQgetvalue(result, 0, 0));
+    (void)snprintf(home->schema, sizeof home->schema, "%s", schema);
     (void)snprintf(home->schema_sql, sizeof home->schema_sql, "%s", PQgetvalue(result, 0, 1));
     home->owner_key = (int)strtol(PQgetvalue(result, 0, 2), NULL, 10);
   }

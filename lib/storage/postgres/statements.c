@@ -11,6 +11,7 @@ const char *const tci_pg_sql[TCI_PG_STATEMENTS] = {
   [TCI_PG_CONFIG_REMOVE] = "DELETE FROM config WHERE kind=$1 AND id=$2 RETURNING id",
   [TCI_PG_CONFIG_READ] = "SELECT id, doc FROM config WHERE kind=$1 ORDER BY id",
   [TCI_PG_DERIVE] = "SELECT derive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+  [TCI_PG_INDEX_CURSOR] = "SELECT cursor FROM index_state WHERE one=1",
   [TCI_PG_CLEAN_UP] = "SELECT clean_up($1)::int",
   [TCI_PG_FACTS_CURSOR] = "SELECT facts_cursor FROM index_state WHERE one=1",
   [TCI_PG_FACTS_COMMIT] = "SELECT facts_commit($1, $2, $3, $4)",
