@@ -38,7 +38,8 @@ def free_port():
 
 
 class Server:
-    def __init__(self, **settings):
+    def __init__(self, tls=False, **settings):
+        """tls: only by TLS, with a certificate of its own for 127.0.0.1 (self.certificate)."""
         self.bin = binaries()
         if not self.bin:
             raise FileNotFoundError("no PostgreSQL server here: ./scripts/deps --test installs it")
@@ -48,8 +49,11 @@ class Server:
         self.settings = settings
         self.process = None
         self.port = free_port()
+        self.certificate = self.directory / "server.crt"
         try:
             self._make()
+            if tls:
+                self._make_certificate()
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
@@ -75,6 +79,17 @@ class Server:
             raise RuntimeError("initdb: " + made.stdout + made.stderr)
         secret.unlink()
         (self.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+
+    def _make_certificate(self):
+        key = self.directory / "server.key"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+        subprocess.run([*command, "-keyout", str(key), "-out", str(self.certificate)], check=True, capture_output=True)
+        owner = self.data.stat()
+        os.chown(key, owner.st_uid, owner.st_gid)
+        key.chmod(0o600)
+        self.certificate.chmod(0o644)
+        self.settings.update(ssl="on", ssl_cert_file=self.certificate, ssl_key_file=key)
+        (self.data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
 
     def start(self):
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.directory, "fsync": "on", "max_connections": 100, **self.settings}

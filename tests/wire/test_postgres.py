@@ -1,8 +1,10 @@
 """On PostgreSQL: the database goes away and comes back, passwords are shown to nobody, and what cannot be opened says why."""
 
 import json
+import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -212,6 +214,40 @@ class PasswordTest(PostgresCase):
                 self.assertEqual(ended.returncode, 1)
                 self.assertNotIn("database", ended.stderr)
                 self.assertIn("192.0.2.1", ended.stderr)
+
+
+class TlsTest(OwnDaemonCase):
+    """A server that is reached by TLS alone."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not server.binaries():
+            raise unittest.SkipTest("no PostgreSQL server here: ./scripts/deps --test installs it")
+        cls.database = server.Server(tls=True)
+        cls.addClassCleanup(cls.database.clean_up)
+        cls.database.start()
+
+    def url(self, query):
+        return self.database.url(host="127.0.0.1", password=server.PASSWORD) + "?" + query
+
+    def test_with_the_right_certificate(self):
+        daemon = self.launch(storage=self.url("sslmode=verify-full&sslrootcert=%s" % self.database.certificate)).wait_ready()
+        http = daemon.client()
+        self.assertEqual(http.post("/api/tips", tip("r")).status, 201)
+        self.assertEqual(http.get("/api/tips").json["totalElements"], 1)
+        secured = self.database.sql("SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.application_name LIKE 'tipcurrent%'")
+        self.assertEqual(secured.strip(), "t")
+        daemon.stop_clean()
+
+    def test_another_one_is_refused(self):
+        strange = self.scratch() / "strange.crt"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-keyout", os.devnull, "-out", str(strange)]
+        subprocess.run(command, check=True, capture_output=True)
+        for query, word in (("sslmode=verify-full&sslrootcert=%s" % strange, "certificate"), ("sslmode=disable", "no encryption")):
+            ended = run_once("--listen", "127.0.0.1:0", "--storage", self.url(query))
+            self.assertEqual(ended.returncode, 1)
+            self.assertIn(word, ended.stderr)
+            self.assertNotIn(server.PASSWORD, ended.stderr)
 
 
 class RefusalTest(PostgresCase):
