@@ -48,6 +48,7 @@ class Server:
         self.log = self.directory / "log"
         self.settings = settings
         self.process = None
+        self.known = False
         self.port = free_port()
         self.certificate = self.directory / "server.crt"
         try:
@@ -92,6 +93,16 @@ class Server:
         (self.data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
 
     def start(self):
+        for left in range(5, -1, -1):
+            try:
+                return self._start()
+            except RuntimeError:
+                # The port was free a moment ago; once somebody knows it, it stays.
+                if self.known or not left or "Address already in use" not in self.log.read_text("utf-8", "replace"):
+                    raise
+                self.port = free_port()
+
+    def _start(self):
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.directory, "fsync": "on", "max_connections": 100, **self.settings}
         flags = [part for name, value in settings.items() for part in ("-c", "%s=%s" % (name, value))]
         with open(self.log, "ab") as log:
@@ -103,6 +114,7 @@ class Server:
             time.sleep(0.02)
         if DATABASE not in self.sql("SELECT datname FROM pg_database", "postgres").split():
             self.sql("CREATE DATABASE " + DATABASE, "postgres")
+        self.known = True
         return self
 
     def stop(self, how=signal.SIGINT):
