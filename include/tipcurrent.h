@@ -7,14 +7,19 @@
  * page.h          lists                              subscription.h  follow the log
  * webhook.h       events to other systems            transport.h     a host's own HTTP for them
  * stats.h         numbers over time                 board.h         leaderboards
+ * batch.h         many creates in one call          amount.h        decimal text to hundredths
+ * abi.h           for bindings: versions, layouts
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
- * A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
+ * For C++: tipcurrent.hpp. A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
  */
 #ifndef TIPCURRENT_H
 #define TIPCURRENT_H
 
+#include "tipcurrent/abi.h"
 #include "tipcurrent/activity.h"
+#include "tipcurrent/amount.h"
+#include "tipcurrent/batch.h"
 #include "tipcurrent/board.h"
 #include "tipcurrent/common.h"
 #include "tipcurrent/create.h"

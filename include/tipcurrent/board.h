@@ -13,21 +13,26 @@
 extern "C" {
 #endif
 
-enum { TC_BOARD_SENDERS = 0, TC_BOARD_RECIPIENTS = 1 };
-
-/* All but the custom one are of UTC. */
+/* Who stands on a board: tc_board_query.role. */
 enum {
-  TC_WINDOW_ALL = 0, /* all time */
-  TC_WINDOW_DAY = 1,
-  TC_WINDOW_WEEK = 2, /* from its Monday, ISO 8601 */
-  TC_WINDOW_MONTH = 3,
+  TC_BOARD_SENDERS = 0,   /* who gave */
+  TC_BOARD_RECIPIENTS = 1 /* who got */
+};
+
+/* What a board spans: tc_board_query.window. All but the custom one are of UTC. */
+enum {
+  TC_WINDOW_ALL = 0,   /* all time */
+  TC_WINDOW_DAY = 1,   /* from 00:00 */
+  TC_WINDOW_WEEK = 2,  /* from its Monday, ISO 8601 */
+  TC_WINDOW_MONTH = 3, /* from its first day */
   TC_WINDOW_CUSTOM = 4 /* from_us <= created_at < to_us, to the microsecond */
 };
 
-#define TC_BOARD_LIMIT_MAX 100
-#define TC_BOARD_RANK_MAX 10000
-#define TC_BOARD_AMOUNT_SIZE 48
+#define TC_BOARD_LIMIT_MAX 100  /* rows of one answer */
+#define TC_BOARD_RANK_MAX 10000 /* the lowest rank that is told exactly */
+#define TC_BOARD_AMOUNT_SIZE 48 /* bytes of an amount as text, with its NUL */
 
+/* Which board, and how much of it. Strings are borrowed for the call. */
 typedef struct tc_board_query {
   size_t size;
   const char *room_id;    /* NULL: all rooms */
@@ -41,14 +46,15 @@ typedef struct tc_board_query {
 #define TC_BOARD_QUERY_INIT \
   { sizeof(tc_board_query), 0, 0, 0, 0, 0, 0, 0, 0 }
 
-/* An answer: immutable, any thread. */
+/* An answer: opaque, immutable, freed by tc_board_free. Any thread may use it; may outlive the engine. */
 typedef struct tc_board tc_board;
 
+/* One row of a board, filled by tc_board_at and tc_board_rank: set its size first (TC_BOARD_ROW_INIT). */
 typedef struct tc_board_row {
   size_t size;
-  int64_t rank;        /* 1: the best. Beyond TC_BOARD_RANK_MAX: TC_BOARD_RANK_MAX + 1 */
-  const char *user_id; /* borrowed from the board; of tc_board_rank NULL */
-  int64_t tips;
+  int64_t rank;                            /* 1: the best. Beyond TC_BOARD_RANK_MAX: TC_BOARD_RANK_MAX + 1 */
+  const char *user_id;                     /* borrowed from the board; of tc_board_rank NULL */
+  int64_t tips;                            /* how many */
   int64_t amount;                          /* their sum in hundredths; INT64_MAX: it is larger than that, see total_amount */
   char total_amount[TC_BOARD_AMOUNT_SIZE]; /* the same as decimal text, "2500.00"; exact */
 } tc_board_row;
@@ -57,7 +63,7 @@ typedef struct tc_board_row {
     sizeof(tc_board_row), 0, 0, 0, 0, { 0 } \
   }
 
-/* The best of a board. *out: the caller frees it by tc_board_free. Blocks for database reads: cost as above; of weeks and months at most 2,000,000 users, of custom spans at most
+/* The best of a board. *out: the caller frees it by tc_board_free. Any thread; blocks for database reads: cost as above; of weeks and months at most 2,000,000 users, of custom spans at most
  * 5,000,000 events, its room's refunds among them.
  * Errors: TC_EINVAL (the message names the field), TC_ELIMIT (beyond these bounds), TC_EBUSY (indexes or statistics are being rebuilt), TC_ENOTSUP (the storage keeps none),
  * TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
@@ -67,12 +73,14 @@ TC_API int tc_board_top(tc_engine *engine, const tc_board_query *query, tc_board
  * Errors: as tc_board_top, and TC_ENOTFOUND: not on the board. */
 TC_API int tc_board_rank(tc_engine *engine, const tc_board_query *query, const char *user_id, tc_board_row *row);
 
+/* How many rows it has: 0 to the limit asked for. Any thread; does not block. */
 TC_API size_t tc_board_count(const tc_board *board);
-/* Fills *row, whose size the caller has set. Errors: TC_EINVAL (no such row), TC_EVERSION. */
+/* Fills *row, whose size the caller has set, with the i-th, the best being 0. Any thread; does not block. Errors: TC_EINVAL (no such row), TC_EVERSION. */
 TC_API int tc_board_at(const tc_board *board, size_t i, tc_board_row *row);
-/* What it spans: *from_us <= created_at < *to_us. INT64_MIN and INT64_MAX for all time. */
+/* What it spans: *from_us <= created_at < *to_us. INT64_MIN and INT64_MAX for all time. Any thread; does not block. */
 TC_API void tc_board_span(const tc_board *board, int64_t *from_us, int64_t *to_us);
-TC_API void tc_board_free(tc_board *board); /* NULL is fine */
+/* Frees the answer, and what was borrowed from it. NULL is fine. Any thread; does not block. */
+TC_API void tc_board_free(tc_board *board);
 
 #ifdef __cplusplus
 }

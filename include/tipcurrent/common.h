@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Marks what leaves the library. Define TC_STATIC before the first header to build against libtipcurrent.a. */
 #if defined(TC_STATIC)
 #define TC_API
 #elif defined(__GNUC__)
@@ -25,6 +26,7 @@
 #define TC_API
 #endif
 
+/* The version of these headers, as numbers and as text; tc_version() is that of the library at run time. */
 #define TC_VERSION_MAJOR 0
 #define TC_VERSION_MINOR 1
 #define TC_VERSION_PATCH 0
@@ -36,8 +38,8 @@ extern "C" {
 
 /* A span of text that somebody else owns. ptr == NULL: absent (SQL's NULL, JSON's null). Not necessarily NUL-terminated unless the place that hands it out says so. */
 typedef struct tc_text {
-  const char *ptr;
-  size_t len; /* bytes */
+  const char *ptr; /* UTF-8, borrowed; NULL: absent */
+  size_t len;      /* bytes */
 } tc_text;
 
 /* The version of the library at run time, e.g. "0.1.0". Static; never NULL. Any thread; does not block. */

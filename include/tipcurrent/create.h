@@ -28,7 +28,7 @@ typedef struct tc_result {
 } tc_result;
 
 /* Runs exactly once for each submit that returned TC_OK, on the engine's writer thread (without threads: whichever runs the engine), in commit order, with no engine lock held. It may call any tc_ function
- * that does not wait for the writer: synchronous creates and tc_close answer TC_EINVAL there. It must be short: the next commit waits for it. */
+ * that does not wait for the writer: synchronous creates, changes of webhooks, goals and event types, tc_stats_rebuild and tc_close answer TC_EINVAL there. It must be short: the next commit waits for it. */
 typedef void (*tc_done_fn)(const tc_result *result, void *userdata);
 
 /* Takes one tip or reaction (kind) as a JSON object (RFC 8259, UTF-8), by the rules of the REST API: members as in docs/events.md, unknown ones ignored, the

@@ -18,6 +18,7 @@
 extern "C" {
 #endif
 
+/* An open engine: opaque, of tc_open, until tc_close. Any thread may use it. */
 typedef struct tc_engine tc_engine;
 struct tc_storage_ops;     /* sys/storage.h */
 struct tc_webhook_options; /* webhook.h */
@@ -35,27 +36,29 @@ typedef struct tc_clock {
 /* Where randomness comes from: fills buf with len unpredictable bytes, returns TC_OK or TC_EUSER. Any thread. */
 typedef struct tc_random {
   size_t size;
-  int (*fill)(void *userdata, void *buf, size_t len);
+  int (*fill)(void *userdata, void *buf, size_t len); /* must not call the library */
   void *userdata;
 } tc_random;
 #define TC_RANDOM_INIT \
   { sizeof(tc_random), 0, 0 }
 
+/* How much a line of the log matters. */
 enum {
   TC_LOG_ERROR = 1, /* somebody must act */
   TC_LOG_WARN = 2,  /* the engine went on, but look */
-  TC_LOG_INFO = 3,
-  TC_LOG_DEBUG = 4
+  TC_LOG_INFO = 3,  /* what happened: opened, rebuilt, migrated */
+  TC_LOG_DEBUG = 4  /* for whoever works on the library */
 };
 /* Where the engine's own log lines go: one line without a newline, NUL-terminated, borrowed for the call. Any thread, possibly several at once. */
 typedef struct tc_log {
   size_t size;
-  void (*write)(void *userdata, int32_t level, const char *line);
+  void (*write)(void *userdata, int32_t level, const char *line); /* level: TC_LOG_X */
   void *userdata;
 } tc_log;
 #define TC_LOG_INIT \
   { sizeof(tc_log), 0, 0 }
 
+/* For tc_options.flags. */
 enum {
   /* A known idempotency key with another request is answered with the first event, as the Java service did, instead of TC_EMISMATCH. */
   TC_MISMATCH_REPLAY = 1u << 0,
@@ -63,6 +66,7 @@ enum {
   TC_NO_THREADS = 1u << 1
 };
 
+/* How to open an engine. Zero: the default. Beside what says otherwise all of it is copied. */
 typedef struct tc_options {
   size_t size;
   const char *
@@ -80,7 +84,7 @@ typedef struct tc_options {
   const struct tc_webhook_options *webhooks; /* NULL: the defaults. Copied */
   const char *currency; /* ISO 4217 code of amounts that name none; NULL: as the log says, USD for a new one. TC_EINVAL: the log has events in another */
   uint64_t
-    rollup_bytes; /* memory for statistics and leaderboards that are not written down yet or were used lately; a write takes half as much more for a moment. 0: 64 MiB */
+    rollup_bytes; /* memory for statistics and leaderboards that are not written down yet or were used lately; a write takes half as much more for a moment. 0: 128 MiB */
 } tc_options;
 #define TC_OPTIONS_INIT \
   { sizeof(tc_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -108,16 +112,16 @@ TC_API const char *tc_engine_currency(const tc_engine *engine);
 /* The state of every queue and cursor at one moment. */
 typedef struct tc_status {
   size_t size;
-  int64_t log_seq;        /* seq of the last committed event; 0: none */
-  int64_t index_seq;      /* up to here the derived file is built */
-  uint64_t pending_bytes; /* accepted, not yet committed */
-  uint64_t pending_events;
-  uint64_t tail_bytes; /* in memory */
-  uint64_t tail_events;
-  uint64_t commits;      /* since tc_open */
-  uint32_t ready;        /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
-  int32_t storage_error; /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
-  int64_t stats_seq;     /* up to here statistics, leaderboards and goals have counted; 0: the storage keeps none */
+  int64_t log_seq;         /* seq of the last committed event; 0: none */
+  int64_t index_seq;       /* up to here the derived file is built */
+  uint64_t pending_bytes;  /* accepted, not yet committed */
+  uint64_t pending_events; /* the same, in number */
+  uint64_t tail_bytes;     /* in memory */
+  uint64_t tail_events;    /* the same, in number */
+  uint64_t commits;        /* since tc_open */
+  uint32_t ready;          /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
+  int32_t storage_error;   /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
+  int64_t stats_seq;       /* up to here statistics, leaderboards and goals have counted; 0: the storage keeps none */
 } tc_status;
 #define TC_STATUS_INIT \
   { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -137,7 +141,7 @@ TC_API int tc_engine_status(tc_engine *engine, tc_status *out);
  * The library starts no thread in this mode. libcurl starts one of its own for each name that it looks up, and waits for none of them; with an injected transport (transport.h) there is none. */
 
 /* Does what is due, at most one piece of each: a commit (1,024 events, 4 MiB), a round of callbacks (64 events for each subscription), a turn of the webhooks, a slice of indexing (16,384
- * events). If there was nothing, waits up to timeout_ms for something (0: not at all, negative: no limit) and does that; may return earlier. TC_OK also when nothing was there.
+ * events). If there was nothing, waits up to timeout_ms for something (0: not at all, negative: no limit) and does that; may return earlier: beyond the wait it blocks for file I/O. TC_OK also when nothing was there.
  * Any thread. Errors: TC_EINVAL (an engine with threads; inside a callback), TC_ECLOSED (after tc_shutdown, when what was accepted is done), TC_EUNKNOWN (epoll failed). */
 TC_API int tc_engine_poll(tc_engine *engine, int32_t timeout_ms);
 

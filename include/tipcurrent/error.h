@@ -27,12 +27,13 @@ extern "C" {
   X(TC_EVERSION, -15, "version mismatch")                                                                          \
   X(TC_EUSER, -16, "callback returned an error")
 
+/* What functions return: TC_OK or one of TC_ERRORS. */
 enum {
-  TC_OK = 0,
+  TC_OK = 0, /* it was done */
 #define TC_X(name, number, text) name = number,
   TC_ERRORS(TC_X)
 #undef TC_X
-    TC_ERROR_LAST = -16
+    TC_ERROR_LAST = -16 /* the lowest code; goes down as codes are added */
 };
 
 /* The text of a code: static, never NULL, also for unknown codes. Any thread; does not block. */
@@ -40,7 +41,7 @@ TC_API const char *tc_strerror(int code);
 
 /* What went wrong in this thread's last failed tc_ call, in one line: what was tried, the reason, the offending value; a field is named as in the JSON
  * ("amount: must be greater than 0"). "" when the thread's last call succeeded (free, unref and close functions leave it alone). Secrets never stand in it.
- * Borrowed: valid until this thread's next tc_ call. Never NULL. */
+ * Borrowed: valid until this thread's next tc_ call. Never NULL. Does not block. */
 TC_API const char *tc_last_error(void);
 
 #ifdef __cplusplus

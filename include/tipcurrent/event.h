@@ -12,19 +12,20 @@
 extern "C" {
 #endif
 
+/* One reference to an event: opaque, dropped by tc_event_unref. Any thread may use it. */
 typedef struct tc_event tc_event;
 
 /* Kinds. Numbers are stored in the log and never change. */
 enum {
-  TC_KIND_TIP = 1,
-  TC_KIND_REACTION = 2,
+  TC_KIND_TIP = 1,              /* tip.h */
+  TC_KIND_REACTION = 2,         /* reaction.h */
   TC_KIND_WEBHOOK_DISABLED = 3, /* made by the engine, see webhook.h */
   TC_KIND_REFUND = 4,           /* of a tip: takes its amount back, wholly or in part */
   TC_KIND_GOAL_REACHED = 5,     /* made by the engine */
-  TC_KIND_FOLLOW = 6,
-  TC_KIND_SUBSCRIBE = 7,
-  TC_KIND_RAID = 8,
-  TC_KIND_CUSTOM = 9 /* its type is a name that somebody registered */
+  TC_KIND_FOLLOW = 6,           /* activity.h, as those that follow */
+  TC_KIND_SUBSCRIBE = 7,        /* to a channel, for money */
+  TC_KIND_RAID = 8,             /* a streamer sends his viewers over */
+  TC_KIND_CUSTOM = 9            /* its type is a name that somebody registered */
 };
 
 /* Fields. Which kind has which: see the table in docs/events.md; asking a kind for a field that it does not have is "absent", not a mistake. */
@@ -51,18 +52,18 @@ enum {
 
 /* All accessors: any thread, never block, never fail; what they return is borrowed and lives as long as the caller's reference. */
 
-/* TC_KIND_X. */
+/* The event's kind: TC_KIND_X. Any thread; does not block. */
 TC_API uint32_t tc_event_kind(const tc_event *event);
-/* The event's number in the log: 1 and up, in commit order, over all kinds, without holes. */
+/* The event's number in the log: 1 and up, in commit order, over all kinds, without holes. Any thread; does not block. */
 TC_API int64_t tc_event_seq(const tc_event *event);
-/* The event's number in its kind, as REST shows it: 1 and up, without holes between live events. */
+/* The event's number in its kind, as REST shows it: 1 and up, without holes between live events. Any thread; does not block. */
 TC_API int64_t tc_event_id(const tc_event *event);
-/* A text field, NUL-terminated; NULL when absent. */
+/* A text field, NUL-terminated; NULL when absent. Any thread; does not block. */
 TC_API const char *tc_event_str(const tc_event *event, uint32_t field);
-/* A number field into *out. TC_ENOTFOUND when the kind has no such field. */
+/* A number field into *out. TC_ENOTFOUND when the kind has no such field. Any thread; does not block. */
 TC_API int tc_event_int(const tc_event *event, uint32_t field, int64_t *out);
 /* The event as JSON, compact, keys in declaration order (id, roomId, ..., createdAt), absent fields as null; NUL-terminated, *len without the NUL (len may be
- * NULL). Encoded once: REST, STOMP, SSE and webhooks hand out these very bytes. */
+ * NULL). Encoded once: REST, STOMP, SSE and webhooks hand out these very bytes. Any thread; does not block. */
 TC_API const char *tc_event_json(const tc_event *event, size_t *len);
 
 /* One more reference to the same event; returns event. Any thread; does not block. */

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* All strings NUL-terminated UTF-8, borrowed for the call. */
+/* What a refund is made of. All strings NUL-terminated UTF-8, borrowed for the call. */
 typedef struct tc_refund_new {
   size_t size;
   int64_t tip_id;              /* required */

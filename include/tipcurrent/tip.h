@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* All strings NUL-terminated UTF-8, borrowed for the call. */
+/* What a tip is made of. All strings NUL-terminated UTF-8, borrowed for the call. */
 typedef struct tc_tip_new {
   size_t size;
   const char *room_id;         /* required, 1 to 255 code points, not blank */
@@ -33,24 +33,24 @@ TC_API int tc_tip_create(tc_engine *engine, const tc_tip_new *tip, tc_event **ou
 TC_API int tc_tip_submit(tc_engine *engine, const tc_tip_new *tip, tc_done_fn done, void *userdata);
 
 /* The tip with this id into *out; the caller unrefs. Reads its own writes: a tip whose create has returned is found.
- * Blocks for a database read. Errors: TC_ENOTFOUND, TC_EBUSY (indexes being rebuilt), TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
+ * Any thread; blocks for a database read. Errors: TC_ENOTFOUND, TC_EBUSY (indexes being rebuilt), TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_tip_get(tc_engine *engine, int64_t id, tc_event **out);
 
-/* Filters are exact, combine with AND, NULL: any; "" is a filter that matches nothing. */
+/* Which tips, and which page of them. Filters are exact, combine with AND, NULL: any; "" is a filter that matches nothing. */
 typedef struct tc_tip_query {
   size_t size;
-  const char *room_id, *sender_id, *recipient_id;
-  const char *after;    /* a cursor from tc_page_next, or "" for the start: keyset paging, page must be 0. NULL: by page number */
-  int64_t page;         /* 0 and up; page * page_size at most 1,000,000 (TC_EINVAL beyond, use after) */
-  int32_t page_size;    /* 1 to 1000; 0: 20 */
-  const char *currency; /* a filter as those above; tc_engine_currency(): the tips that name none */
+  const char *room_id, *sender_id, *recipient_id; /* filters */
+  const char *after;                              /* a cursor from tc_page_next, or "" for the start: keyset paging, page must be 0. NULL: by page number */
+  int64_t page;                                   /* 0 and up; page * page_size at most 1,000,000 (TC_EINVAL beyond, use after) */
+  int32_t page_size;                              /* 1 to 1000; 0: 20 */
+  const char *currency;                           /* a filter as those above; tc_engine_currency(): the tips that name none */
 } tc_tip_query;
 #define TC_TIP_QUERY_INIT \
   { sizeof(tc_tip_query), 0, 0, 0, 0, 0, 0, 0 }
 
 /* One page of tips, newest first (createdAt DESC, seq DESC), into *out; the caller frees it by tc_page_free. Reads its own writes.
  * Cost: one filter, or room_id with one other, follows the page; sender_id with recipient_id, or more, follows the shortest of their lists.
- * Blocks for database reads. Errors: TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
+ * Any thread; blocks for database reads. Errors: TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_tip_list(tc_engine *engine, const tc_tip_query *query, tc_page **out);
 
 #ifdef __cplusplus

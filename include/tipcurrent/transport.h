@@ -35,8 +35,8 @@ typedef struct tc_sent {
 /* One POST. Made by the library, grows at the end; it and all that it points to stay as they are until done was called or abort returned. */
 typedef struct tc_send {
   size_t size;
-  const char *url; /* NUL-terminated */
-  tc_text body;
+  const char *url;            /* NUL-terminated */
+  tc_text body;               /* what to POST, UTF-8 JSON */
   const char *const *headers; /* "Name: value", NULL-terminated, at most 24; none of them is Host or Content-Length */
   uint32_t connect_ms;        /* how long the connection may take, */
   uint32_t total_ms;          /* and all of it: then done with an error */

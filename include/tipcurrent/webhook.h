@@ -37,23 +37,28 @@ typedef struct tc_webhook_options {
 } tc_webhook_options;
 #define TC_WEBHOOK_OPTIONS_INIT \
   { sizeof(tc_webhook_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/* For tc_webhook_options.flags. */
 enum {
   TC_WEBHOOK_EPOCH_TIME = 1u << 0 /* createdAt in bodies as decimal seconds, as the Java service really sent it, instead of the README's ISO text */
 };
 
-/* A webhook at one moment: immutable, shared by reference. */
+/* A webhook at one moment: opaque, immutable, dropped by tc_webhook_unref. Any thread may use it; may outlive the engine. */
 typedef struct tc_webhook tc_webhook;
 
-/* As JSON, compact: {"id","roomId","url","event","events","description","enabled","ordered","createdAt","updatedAt"}. The secret is in nothing that comes out. Borrowed. */
+/* As JSON, compact: {"id","roomId","url","event","events","description","enabled","ordered","createdAt","updatedAt"}. The secret is in nothing that comes out. Borrowed
+ * from the webhook; *len (may be NULL): its bytes without the NUL. Any thread; does not block. */
 TC_API const char *tc_webhook_json(const tc_webhook *webhook, size_t *len);
+/* Its number: 1 and up. Any thread; does not block. */
 TC_API int64_t tc_webhook_id(const tc_webhook *webhook);
-TC_API void tc_webhook_unref(tc_webhook *webhook); /* NULL is fine */
+/* Drops it, and what was borrowed from it. NULL is fine. Any thread; does not block. */
+TC_API void tc_webhook_unref(tc_webhook *webhook);
 
+/* For tc_webhook_new.flags and tc_webhook_change.flags. */
 enum {
   TC_WEBHOOK_ORDERED = 1u << 0 /* strictly by seq within each room; a failure holds that room back until it succeeds or is given up, not others */
 };
 
-/* Strings NULL in tc_webhook_change: as it is. */
+/* What a webhook is made of. Strings are borrowed for the call. */
 typedef struct tc_webhook_new {
   size_t size;
   const char *room_id;         /* NULL: events of all rooms; 1 to 255 code points */
@@ -67,46 +72,66 @@ typedef struct tc_webhook_new {
 #define TC_WEBHOOK_NEW_INIT \
   { sizeof(tc_webhook_new), 0, 0, 0, 0, 0, 0, 0 }
 
-/* All of these: any thread but the engine's own; those that change something block for a durable commit. out (may be NULL where something is changed): the caller unrefs.
- * Errors: TC_EINVAL (names the field), TC_ENOTFOUND, TC_ELIMIT (10,000 webhooks), TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
-/* replayed (may be NULL): 1 when the key was known. TC_EMISMATCH: known with another request. A deleted webhook takes its key with it. */
+/* Makes a webhook; it gets the events committed from here on. out (may be NULL): the caller unrefs. replayed (may be NULL): 1 when the key was known; a deleted webhook takes its key with
+ * it. Blocks for a durable commit. Any thread but the engine's own.
+ * Errors: TC_EINVAL (names the field), TC_EMISMATCH (the key is known with another request), TC_ELIMIT (10,000 webhooks), TC_ENOTSUP (the storage keeps none), TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webhook **out, int32_t *replayed);
+/* The webhook as it is now; out: the caller unrefs. Any thread; does not block on I/O. Errors: TC_ENOTFOUND, TC_EINVAL, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_get(tc_engine *engine, int64_t id, tc_webhook **out);
-/* Changes url, events, description, room_id (""; all rooms), secret, flags (with TC_WEBHOOK_SET_FLAGS). A new secret: the old one signs along for overlap_s (0: 86,400). What is pending follows
- * the change at its next attempt. */
+/* What to change: strings that are NULL stay as they are, as what is zero does. Borrowed for the call. */
 typedef struct tc_webhook_change {
   size_t size;
-  const char *room_id, *url, *events, *secret, *description;
+  const char *room_id;       /* "": all rooms */
+  const char *url, *events;  /* as in tc_webhook_new */
+  const char *secret;        /* a new one: the old one signs along for overlap_s */
+  const char *description;   /* as in tc_webhook_new */
   uint32_t flags, set_flags; /* set_flags: the bits of flags that count */
-  uint32_t overlap_s;
-  int32_t enabled; /* 0: as it is, 1: enabled, -1: disabled. A disabled one gets nothing, and what it was owed is forgotten */
+  uint32_t overlap_s;        /* 0: 86,400; at most 7,776,000 (90 days) */
+  int32_t enabled;           /* 0: as it is, 1: enabled, -1: disabled. A disabled one gets nothing, and what it was owed is forgotten */
 } tc_webhook_change;
 #define TC_WEBHOOK_CHANGE_INIT \
   { sizeof(tc_webhook_change), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/* Changes a webhook; out (may be NULL): as it is now, the caller unrefs. What is pending follows the change at its next attempt. Any thread but the engine's own;
+ * blocks for a durable commit.
+ * Errors: TC_ENOTFOUND, and as tc_webhook_create. */
 TC_API int tc_webhook_update(tc_engine *engine, int64_t id, const tc_webhook_change *change, tc_webhook **out);
+/* Removes a webhook with what it is owed and its log. Any thread but the engine's own; blocks for a durable commit.
+ * Errors: TC_ENOTFOUND, TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_delete(tc_engine *engine, int64_t id);
-/* Calls fn for each that matches, by id; fn may keep it by tc_webhook_get. global 1: those of all rooms only; room_id: those of that room only; else all. */
+/* webhook: borrowed for the call, tc_webhook_get gives one to keep. Runs in the calling thread, before the function that it was given to returns. */
 typedef void (*tc_webhook_fn)(const tc_webhook *webhook, void *userdata);
+/* Calls fn for each that matches, by id. global 1: those of all rooms only; room_id: those of that room only; else all. Any thread; does not block on I/O.
+ * Errors: TC_EINVAL, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_list(tc_engine *engine, int32_t global, const char *room_id, tc_webhook_fn fn, void *userdata);
 
-/* Sends {"event":"test.event","message":"This is a test webhook delivery"} soon, once, also to a disabled one; its outcome is in the delivery log. */
+/* Sends {"event":"test.event","message":"This is a test webhook delivery"} soon, once, also to a disabled one; its outcome is in the delivery log.
+ * Any thread; does not block on I/O. Errors: TC_ENOTFOUND, TC_EINVAL, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_test(tc_engine *engine, int64_t id);
-/* Sends the event of a logged delivery again: a new attempt 1 with the same webhook-id. */
+/* Sends the event of a logged delivery again: a new attempt 1 with the same webhook-id. Any thread; blocks for a database read.
+ * Errors: TC_ENOTFOUND (no such webhook, no such delivery in its log), TC_EINVAL (it was a test), TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_resend(tc_engine *engine, int64_t id, int64_t delivery_id);
-/* Owes the webhook every matching event with from_seq <= seq <= to_seq again; *count (may be NULL): how many. At most 100,000 (TC_ELIMIT beyond; nothing is owed then). */
+/* Owes the webhook every matching event with from_seq <= seq <= to_seq again; *count (may be NULL): how many. At most 100,000 (TC_ELIMIT beyond; nothing is owed then).
+ * Any thread; blocks for a walk over that part of the log.
+ * Errors: TC_ENOTFOUND, TC_ECONFLICT (it is disabled), TC_ELIMIT, TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_replay(tc_engine *engine, int64_t id, int64_t from_seq, int64_t to_seq, int64_t *count);
-/* The same for the events created at from_us <= createdAt < to_us. */
+/* The same for the events created at from_us <= createdAt < to_us. Any thread; blocks for reads of the lists of that time. Errors: as tc_webhook_replay. */
 TC_API int tc_webhook_replay_time(tc_engine *engine, int64_t id, int64_t from_us, int64_t to_us, int64_t *count);
 
 /* One attempt. Made by the library, borrowed for the call; grows at the end. */
 typedef struct tc_webhook_delivery {
   size_t size;
-  int64_t id, webhook_id, seq, created_at_us, duration_ms;
-  int32_t attempt, status /* HTTP; 0: no answer */, success;
-  tc_text event, response, error; /* ptr NULL: none */
+  int64_t id, webhook_id;             /* of the attempt, 1 and up, and of its webhook */
+  int64_t seq;                        /* of the event; 0: a test */
+  int64_t created_at_us, duration_ms; /* when it was made, and how long it took */
+  int32_t attempt;                    /* 1 and up */
+  int32_t status;                     /* HTTP; 0: no answer */
+  int32_t success;                    /* 1: 200 to 299 */
+  tc_text event, response, error;     /* the event's name, the beginning of the answer, and one line of what went wrong; ptr NULL: none */
 } tc_webhook_delivery;
+/* delivery: borrowed for the call. Runs in the calling thread, inside a database read: it must not call the engine. */
 typedef void (*tc_webhook_delivery_fn)(const tc_webhook_delivery *delivery, void *userdata);
-/* A page of a webhook's attempts, newest first; *total: how many there are. size 1 to 1,000, page * size at most 1,000,000. */
+/* A page of a webhook's attempts, newest first; *total: how many there are. size 1 to 1,000, page * size at most 1,000,000. Any thread;
+ * blocks for database reads. Errors: TC_ENOTFOUND, TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_deliveries(tc_engine *engine, int64_t id, int64_t page, int32_t size, tc_webhook_delivery_fn fn, void *userdata, int64_t *total);
 
 #ifdef __cplusplus

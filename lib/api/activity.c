@@ -22,7 +22,7 @@ static int kind_of(const tc_engine *engine, tc_text type, uint32_t *kind) {
 
 static int take(tc_engine *engine, const tc_activity_new *activity, tc_record *record) {
   tc_activity_new a;
-  int rc = tci_sized_in(&a, sizeof a, sizeof a, activity, "activity");
+  int rc = tci_sized_in(&a, sizeof a, TCI_SIZED_UP_TO(tc_activity_new, idempotency_key), activity, "activity");
   if (rc) return rc;
   memset(record, 0, sizeof *record);
   rc = kind_of(engine, tci_text_of(a.type), &record->kind);
@@ -108,7 +108,7 @@ int tc_activity_list(tc_engine *engine, const tc_activity_query *query, tc_page 
   tc_activity_query q;
   tci_list_request request;
   tci_fail_clear();
-  int rc = tci_sized_in(&q, sizeof q, sizeof q, query, "query");
+  int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_activity_query, page_size), query, "query");
   if (rc) return rc;
   if (!q.type) return tci_fail(TC_EINVAL, "type: is required");
   memset(&request, 0, sizeof request);

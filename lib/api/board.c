@@ -42,7 +42,7 @@ static int take_window(const tc_board_query *q, tci_board_request *request) {
 
 static int take_query(const tc_engine *engine, const tc_board_query *query, tci_board_request *request) {
   tc_board_query q;
-  int rc = tci_sized_in(&q, sizeof q, sizeof q, query, "query");
+  int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_board_query, limit), query, "query");
   if (rc) return rc;
   if (q.role > TC_BOARD_RECIPIENTS) return tci_fail(TC_EINVAL, "role: %u is not defined", q.role);
   if (q.limit < 0 || q.limit > TC_BOARD_LIMIT_MAX) return tci_fail(TC_EINVAL, "limit: must be from 1 to %d", TC_BOARD_LIMIT_MAX);
@@ -66,7 +66,7 @@ int tc_board_top(tc_engine *engine, const tc_board_query *query, tc_board **out)
 
 static int fill(const tci_top_entry *entry, int64_t rank, tc_board_row *out) {
   tc_board_row row = TC_BOARD_ROW_INIT;
-  int rc = tci_sized_in(&row, sizeof row, sizeof row, out, "row");
+  int rc = tci_sized_in(&row, sizeof row, TCI_SIZED_UP_TO(tc_board_row, total_amount), out, "row");
   if (rc) return rc;
   row.rank = rank;
   row.user_id = entry->name;

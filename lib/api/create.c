@@ -42,7 +42,7 @@ int tc_json_submit(tc_engine *engine, uint32_t kind, const char *json, size_t le
 
 static int take_tip(const tc_engine *engine, const tc_tip_new *tip, tc_record *record) {
   tc_tip_new t;
-  int rc = tci_sized_in(&t, sizeof t, sizeof t, tip, "tip");
+  int rc = tci_sized_in(&t, sizeof t, TCI_SIZED_UP_TO(tc_tip_new, currency), tip, "tip");
   if (rc) return rc;
   memset(record, 0, sizeof *record);
   record->kind = TC_KIND_TIP;
@@ -61,7 +61,7 @@ static int take_tip(const tc_engine *engine, const tc_tip_new *tip, tc_record *r
 
 static int take_reaction(const tc_reaction_new *reaction, tc_record *record) {
   tc_reaction_new r;
-  int rc = tci_sized_in(&r, sizeof r, sizeof r, reaction, "reaction");
+  int rc = tci_sized_in(&r, sizeof r, TCI_SIZED_UP_TO(tc_reaction_new, idempotency_key), reaction, "reaction");
   if (rc) return rc;
   memset(record, 0, sizeof *record);
   record->kind = TC_KIND_REACTION;

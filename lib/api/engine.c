@@ -18,10 +18,10 @@ typedef struct hooks {
 
 static int take_webhooks(tc_options *o, hooks *h) {
   if (!o->webhooks) return TC_OK;
-  int rc = tci_sized_in(&h->webhooks, sizeof h->webhooks, offsetof(tc_webhook_options, transport), o->webhooks, "webhooks");
+  int rc = tci_sized_in(&h->webhooks, sizeof h->webhooks, TCI_SIZED_UP_TO(tc_webhook_options, flags), o->webhooks, "webhooks");
   o->webhooks = &h->webhooks;
   if (rc || !h->webhooks.transport) return rc;
-  rc = tci_sized_in(&h->transport, sizeof h->transport, sizeof h->transport, h->webhooks.transport, "webhooks.transport");
+  rc = tci_sized_in(&h->transport, sizeof h->transport, TCI_SIZED_UP_TO(tc_transport, userdata), h->webhooks.transport, "webhooks.transport");
   if (!rc && (!h->transport.begin || !h->transport.abort || !h->transport.poll || !h->transport.wake))
     rc = tci_fail(TC_EINVAL, "webhooks.transport: begin, abort, poll and wake are needed");
   h->webhooks.transport = &h->transport;
@@ -31,17 +31,17 @@ static int take_webhooks(tc_options *o, hooks *h) {
 static int take_hooks(tc_options *o, hooks *h) {
   int rc = TC_OK;
   if (o->clock) {
-    rc = tci_sized_in(&h->clock, sizeof h->clock, sizeof h->clock, o->clock, "clock");
+    rc = tci_sized_in(&h->clock, sizeof h->clock, TCI_SIZED_UP_TO(tc_clock, userdata), o->clock, "clock");
     if (!rc && (!h->clock.wall_us || !h->clock.monotonic_us)) rc = tci_fail(TC_EINVAL, "clock: both functions are needed");
     o->clock = &h->clock;
   }
   if (!rc && o->random) {
-    rc = tci_sized_in(&h->random, sizeof h->random, sizeof h->random, o->random, "random");
+    rc = tci_sized_in(&h->random, sizeof h->random, TCI_SIZED_UP_TO(tc_random, userdata), o->random, "random");
     if (!rc && !h->random.fill) rc = tci_fail(TC_EINVAL, "random: fill is needed");
     o->random = &h->random;
   }
   if (!rc && o->log) {
-    rc = tci_sized_in(&h->log, sizeof h->log, sizeof h->log, o->log, "log");
+    rc = tci_sized_in(&h->log, sizeof h->log, TCI_SIZED_UP_TO(tc_log, userdata), o->log, "log");
     if (!rc && !h->log.write) rc = tci_fail(TC_EINVAL, "log: write is needed");
     o->log = &h->log;
   }
@@ -53,7 +53,7 @@ int tc_open(tc_engine **out, const tc_options *options) {
   hooks h;
   tci_fail_clear();
   if (!out) return tci_fail(TC_EINVAL, "out: must not be NULL");
-  int rc = tci_sized_in(&o, sizeof o, offsetof(tc_options, storage_ops) + sizeof o.storage_ops, options, "options");
+  int rc = tci_sized_in(&o, sizeof o, TCI_SIZED_UP_TO(tc_options, storage_ops), options, "options");
   if (rc) return rc;
   if (!o.storage_url) return tci_fail(TC_EINVAL, "storage_url: is required");
   if (o.flags & ~(uint32_t)(TC_MISMATCH_REPLAY | TC_NO_THREADS)) return tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", o.flags);
@@ -81,7 +81,7 @@ int tc_engine_status(tc_engine *engine, tc_status *out) {
   tc_status status = TC_STATUS_INIT;
   tci_fail_clear();
   if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
-  int rc = tci_sized_in(&status, sizeof status, offsetof(tc_status, storage_error) + sizeof status.storage_error, out, "out");
+  int rc = tci_sized_in(&status, sizeof status, TCI_SIZED_UP_TO(tc_status, storage_error), out, "out");
   if (rc) return rc;
   tci_engine_read_status(engine, &status);
   size_t size = out->size;

@@ -77,7 +77,7 @@ int tc_goal_create(tc_engine *engine, const tc_goal_new *goal, tc_goal_fn fn, vo
   int32_t known = 0;
   tci_fail_clear();
   int rc = check_change(engine);
-  if (!rc) rc = tci_sized_in(&n, sizeof n, sizeof n, goal, "goal");
+  if (!rc) rc = tci_sized_in(&n, sizeof n, TCI_SIZED_UP_TO(tc_goal_new, idempotency_key), goal, "goal");
   if (rc) return rc;
   tci_goal wanted = {.room = n.room_id, .title = n.title, .target_amount = n.target_amount, .target_count = n.target_count};
   wanted.currency = n.currency;

@@ -42,7 +42,7 @@ int tc_tip_list(tc_engine *engine, const tc_tip_query *query, tc_page **out) {
   tc_tip_query q;
   tci_list_request request = {.filter = {.kind = TC_KIND_TIP}};
   tci_fail_clear();
-  int rc = tci_sized_in(&q, sizeof q, sizeof q, query, "query");
+  int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_tip_query, currency), query, "query");
   if (rc) return rc;
   request.filter.text[TC_COL_ROOM] = tci_text_of(q.room_id);
   request.filter.text[TC_COL_USER] = tci_text_of(q.sender_id);
@@ -56,7 +56,7 @@ int tc_reaction_list(tc_engine *engine, const tc_reaction_query *query, tc_page 
   tc_reaction_query q;
   tci_list_request request = {.filter = {.kind = TC_KIND_REACTION}};
   tci_fail_clear();
-  int rc = tci_sized_in(&q, sizeof q, sizeof q, query, "query");
+  int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_reaction_query, page_size), query, "query");
   if (rc) return rc;
   request.filter.text[TC_COL_ROOM] = tci_text_of(q.room_id);
   request.filter.text[TC_COL_USER] = tci_text_of(q.user_id);

@@ -50,7 +50,7 @@ static int make(tc_engine *engine, const tc_refund_new *refund, draft *d) {
 static int take(tc_engine *engine, const tc_refund_new *refund, draft *d) {
   tc_refund_new r;
   d->tip = NULL;
-  int rc = tci_sized_in(&r, sizeof r, sizeof r, refund, "refund");
+  int rc = tci_sized_in(&r, sizeof r, TCI_SIZED_UP_TO(tc_refund_new, idempotency_key), refund, "refund");
   return rc ? rc : make(engine, &r, d);
 }
 

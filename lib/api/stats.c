@@ -32,7 +32,7 @@ static int make(tc_engine *engine, const tc_stats_query *query, maker fn, tc_sta
   tci_stats_request request = {.from_us = INT64_MIN, .to_us = INT64_MAX};
   tci_fail_clear();
   if (!engine || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "out" : "engine");
-  int rc = tci_sized_in(&q, sizeof q, sizeof q, query, "query");
+  int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_stats_query, grain), query, "query");
   if (rc) return rc;
   if (q.flags & ~(uint32_t)(TC_STATS_FROM | TC_STATS_TO)) return tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", q.flags);
   if (q.grain > TC_GRAIN_MONTH) return tci_fail(TC_EINVAL, "granularity: %u is not defined", q.grain);
@@ -76,7 +76,7 @@ size_t tc_stats_count(const tc_stats *stats) { return stats->count; }
 
 static int fill(const tci_stats_row *from, tc_stats_row *out) {
   tc_stats_row row = TC_STATS_ROW_INIT;
-  int rc = tci_sized_in(&row, sizeof row, sizeof row, out, "row");
+  int rc = tci_sized_in(&row, sizeof row, TCI_SIZED_UP_TO(tc_stats_row, average_amount), out, "row");
   if (rc) return rc;
   row.start_us = from->start_us;
   row.end_us = from->end_us;

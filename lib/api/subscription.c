@@ -8,7 +8,7 @@ int tc_subscribe(tc_engine *engine, const tc_sub_options *options, tc_event_fn f
   tci_fail_clear();
   if (!engine || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "out" : "engine");
   if (options) {
-    int rc = tci_sized_in(&o, sizeof o, offsetof(tc_sub_options, flags) + sizeof o.flags, options, "options");
+    int rc = tci_sized_in(&o, sizeof o, TCI_SIZED_UP_TO(tc_sub_options, flags), options, "options");
     if (rc) return rc;
   }
   if (o.flags & ~(uint32_t)TC_SUB_AFTER_SEQ) return tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", o.flags);

@@ -46,7 +46,7 @@ int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webho
   tci_hook *made = NULL;
   tci_fail_clear();
   int rc = check_writing_door(engine, &w);
-  if (!rc) rc = tci_sized_in(&n, sizeof n, sizeof n, webhook, "webhook");
+  if (!rc) rc = tci_sized_in(&n, sizeof n, TCI_SIZED_UP_TO(tc_webhook_new, idempotency_key), webhook, "webhook");
   if (rc) return rc;
   tci_hook_parts parts = {.flags = n.flags,
                           .enabled = 1,
@@ -101,7 +101,7 @@ int tc_webhook_update(tc_engine *engine, int64_t id, const tc_webhook_change *ch
   tci_hook *made = NULL, *known = NULL;
   tci_fail_clear();
   int rc = check_writing_door(engine, &w);
-  if (!rc) rc = tci_sized_in(&c, sizeof c, sizeof c, change, "change");
+  if (!rc) rc = tci_sized_in(&c, sizeof c, TCI_SIZED_UP_TO(tc_webhook_change, enabled), change, "change");
   if (!rc && c.overlap_s > TCI_HOOK_OVERLAP_MAX_S) rc = tci_fail(TC_EINVAL, "overlap_s: must be at most 90 days");
   if (!rc && (c.enabled < -1 || c.enabled > 1)) rc = tci_fail(TC_EINVAL, "enabled: must be -1, 0 or 1");
   if (rc) return rc;
@@ -264,7 +264,7 @@ static int walk_times(tc_engine *engine, replaying *r, int64_t from_us, int64_t 
 }
 
 static int replay(tc_engine *engine, int64_t id, int by_time, int64_t from, int64_t to, int64_t *count) {
-  tci_webhooks *w;
+  tci_webhooks *w = NULL;
   tci_hook *hook = NULL;
   int rc = check_door(engine, &w);
   if (!rc) rc = tci_hooks_get(w, id, &hook);

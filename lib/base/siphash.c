@@ -18,27 +18,48 @@ __attribute__((always_inline)) static inline void round_once(uint64_t v[4]) {
   v[2] = rotl(v[2], 32);
 }
 
-/* The tables live in memory only, so the host's byte order may show in the values. */
-uint64_t tci_siphash(const tci_sipkey *key, const void *bytes, size_t len) {
-  uint64_t v[4] = {key->k0 ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du, key->k0 ^ 0x6c7967656e657261u, key->k1 ^ 0x7465646279746573u};
-  const unsigned char *at = bytes;
-  uint64_t word;
-  size_t left = len;
-  for (; left >= 8; at += 8, left -= 8) {
-    memcpy(&word, at, 8);
-    v[3] ^= word;
-    round_once(v);
-    round_once(v);
-    v[0] ^= word;
-  }
-  word = 0;
-  if (left) memcpy(&word, at, left);
-  word |= (uint64_t)(len & 0xff) << 56;
+__attribute__((always_inline)) static inline void absorb(uint64_t v[4], uint64_t word) {
   v[3] ^= word;
   round_once(v);
   round_once(v);
   v[0] ^= word;
-  v[2] ^= 0xff;
+}
+
+/* Both variants up to the end of the text. The host's byte order shows in the values: what keeps them is this machine's. */
+__attribute__((always_inline)) static inline void begin(uint64_t v[4], const tci_sipkey *key, const void *bytes, size_t len, uint64_t variant) {
+  const unsigned char *at = bytes;
+  uint64_t word;
+  size_t left = len;
+  v[0] = key->k0 ^ 0x736f6d6570736575u;
+  v[1] = key->k1 ^ 0x646f72616e646f6du ^ variant;
+  v[2] = key->k0 ^ 0x6c7967656e657261u;
+  v[3] = key->k1 ^ 0x7465646279746573u;
+  for (; left >= 8; at += 8, left -= 8) {
+    memcpy(&word, at, 8);
+    absorb(v, word);
+  }
+  word = 0;
+  if (left) memcpy(&word, at, left);
+  absorb(v, word | (uint64_t)(len & 0xff) << 56);
+}
+
+__attribute__((always_inline)) static inline uint64_t end(uint64_t v[4]) {
   for (int i = 0; i < 4; i++) round_once(v);
   return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t tci_siphash(const tci_sipkey *key, const void *bytes, size_t len) {
+  uint64_t v[4];
+  begin(v, key, bytes, len, 0);
+  v[2] ^= 0xff;
+  return end(v);
+}
+
+void tci_siphash128(const tci_sipkey *key, const void *bytes, size_t len, uint64_t out[2]) {
+  uint64_t v[4];
+  begin(v, key, bytes, len, 0xee);
+  v[2] ^= 0xee;
+  out[0] = end(v);
+  v[1] ^= 0xdd;
+  out[1] = end(v);
 }

@@ -9,7 +9,7 @@
 
 /* Small index transactions cost far more a row, and the tail answers for what is not indexed. So a few events wait this long for company. */
 #define LINGER_US 200000
-#define LINGER_EVENTS 4096
+#define LINGER_EVENTS 16384
 #define IDLE_SLICE_US 1000000 /* how often clean-up is asked for when there is no work */
 #define RETRY_US 250000
 #define NICENESS 5
@@ -20,7 +20,7 @@ typedef struct rows {
   size_t n;
   int rc;
   int failed;                /* the last step could not index */
-  int more;                  /* the rollup wants to go on at once */
+  tci_rollup_more more;      /* when the rollup wants to go on */
   int64_t idle_us, since_us; /* when clean-up wants to be asked again; how much of that indexing took */
 } rows;
 
@@ -99,10 +99,10 @@ static int64_t backlog(const tc_engine *engine) {
 int64_t tci_indexer_pause_us(const tc_engine *engine) {
   const rows *r = engine->index_rows;
   if (r->failed) return RETRY_US;
-  if (r->more) return 0;
-  int64_t behind = backlog(engine);
+  if (r->more == TCI_ROLLUP_AT_ONCE) return 0;
+  int64_t behind = backlog(engine), idle_us = r->more == TCI_ROLLUP_SOON && r->idle_us > LINGER_US ? LINGER_US : r->idle_us;
   if (!engine->ops->derive) return behind ? LINGER_US : IDLE_SLICE_US;
-  return behind >= LINGER_EVENTS ? 0 : behind ? LINGER_US : r->idle_us;
+  return behind >= LINGER_EVENTS ? 0 : behind ? LINGER_US : idle_us;
 }
 
 static void nap(tc_engine *engine) {
@@ -156,7 +156,9 @@ int tci_indexer_step(tc_engine *engine, int last) {
     r->since_us += LINGER_US;
     if (r->since_us < IDLE_SLICE_US) return 1;
   } else if (last) {
-    return 0;
+    if (!tci_rollup_waits(engine)) return 0;
+    tci_rollup_step(engine, NULL, 0, &r->more);
+    return r->more == TCI_ROLLUP_AT_ONCE;
   } else {
     tci_rollup_step(engine, NULL, 0, &r->more);
   }
@@ -170,7 +172,7 @@ int tci_indexer_step(tc_engine *engine, int last) {
 
 int tci_indexer_has_more(const tc_engine *engine) {
   const rows *r = engine->index_rows;
-  return backlog(engine) > 0 || r->more || (engine->ops->derive && !r->idle_us);
+  return backlog(engine) > 0 || r->more == TCI_ROLLUP_AT_ONCE || (engine->ops->derive && !r->idle_us);
 }
 
 /* What is behind the log gives way to what is before it: creates wait for the writer, nobody waits for indexes and sums while the tail has room. On Linux the call is about this thread alone. */
@@ -187,6 +189,6 @@ void *tci_indexer_main(void *arg) {
 
 void *tci_indexer_memory(void) {
   rows *r = tci_alloc(sizeof *r);
-  if (r) r->failed = r->more = 0, r->idle_us = r->since_us = 0;
+  if (r) r->failed = 0, r->more = TCI_ROLLUP_DONE, r->idle_us = r->since_us = 0;
   return r;
 }

@@ -30,9 +30,9 @@ typedef struct value {
 } value;
 
 static value hash(const tci_sipkey *key, const void *bytes, size_t len) {
-  tci_sipkey other = {key->k0 ^ UINT64_C(0x9e3779b97f4a7c15), key->k1 ^ UINT64_C(0xc2b2ae3d27d4eb4f)};
-  value out = {tci_siphash(key, bytes, len), tci_siphash(&other, bytes, len)};
-  return out;
+  uint64_t out[2];
+  tci_siphash128(key, bytes, len, out);
+  return (value){out[0], out[1]};
 }
 
 static const value nothing = {0, 0};

@@ -27,7 +27,7 @@ static int segment_is(tc_text pattern, tc_text segment) {
   char decoded[64]; /* longer than the longest literal segment of any table, three times encoded or not */
   size_t len;
   if (segment.len == pattern.len && !memcmp(segment.ptr, pattern.ptr, pattern.len)) return 1;
-  if (segment.len > sizeof decoded || tcd_decode(segment, TCD_DECODE_PATH, decoded, &len)) return 0;
+  if (segment.len > sizeof decoded || !memchr(segment.ptr, '%', segment.len) || tcd_decode(segment, TCD_DECODE_PATH, decoded, &len)) return 0;
   return len == pattern.len && !memcmp(decoded, pattern.ptr, len);
 }
 

@@ -62,6 +62,7 @@ static void look(bench_flow *flow) {
   tc_status status = bench_engine_status(flow->engine);
   int64_t lag = status.log_seq - status.index_seq;
   if (lag > flow->lag_max) flow->lag_max = lag;
+  if (status.log_seq - status.stats_seq > flow->stats_lag_max) flow->stats_lag_max = status.log_seq - status.stats_seq;
 }
 
 static void submit_one(bench_flow *flow) {
@@ -91,13 +92,17 @@ void bench_flow_run(bench_flow *flow, uint64_t n) {
   if (atomic_load(&w->code)) bench_die("a tip failed: %s", tc_strerror(atomic_load(&w->code)));
 }
 
-void bench_flow_catch_up(bench_flow *flow) {
+static void catch_up(bench_flow *flow, int counted) {
   int64_t deadline = bench_now_us() + 600000000;
   for (;;) {
     tc_status status = bench_engine_status(flow->engine);
-    if (status.index_seq == status.log_seq) return;
+    if ((counted ? status.stats_seq : status.index_seq) == status.log_seq) return;
     look(flow);
-    if (bench_now_us() > deadline) bench_die("the index has not caught up in 10 minutes");
+    if (bench_now_us() > deadline) bench_die("%s not caught up in 10 minutes", counted ? "statistics have" : "the index has");
     usleep(500);
   }
 }
+
+void bench_flow_catch_up(bench_flow *flow) { catch_up(flow, 0); }
+
+void bench_flow_count(bench_flow *flow) { catch_up(flow, 1); }

@@ -23,7 +23,7 @@ typedef struct bench_flow {
   uint64_t seed, next; /* next: number of the next tip */
   uint32_t senders;
   void (*make)(bench_tip *tip, uint64_t seed, uint64_t i, uint32_t senders); /* bench_tip_make, if nobody sets another */
-  int64_t lag_max;                                                           /* log_seq - index_seq, the most that was seen */
+  int64_t lag_max, stats_lag_max;                                            /* log_seq - index_seq, and - stats_seq, the most that was seen */
   bench_window window;
 } bench_flow;
 
@@ -37,5 +37,7 @@ tc_status bench_engine_status(tc_engine *engine);
 void bench_flow_run(bench_flow *flow, uint64_t n);
 /* Returns when everything in the log is indexed. */
 void bench_flow_catch_up(bench_flow *flow);
+/* Returns when everything in the log is in the statistics. */
+void bench_flow_count(bench_flow *flow);
 
 #endif

@@ -20,8 +20,8 @@
 enum { EVENTS = 300000, EVENTS_FULL = 4000000, PAIRS = 3, PAIRS_MAX = 100, SINGLE_US = 1000000 };
 
 typedef struct side {
-  double durable[PAIRS_MAX], caught_up[PAIRS_MAX], cpu_s[PAIRS_MAX], lag_max, batch;
-  int64_t rows; /* in the index */
+  double durable[PAIRS_MAX], caught_up[PAIRS_MAX], counted[PAIRS_MAX], cpu_s[PAIRS_MAX], lag_max, stats_lag_max, batch; /* counted and stats: of ours */
+  int64_t rows;                                                                                                         /* in the index */
 } side;
 
 static void remove_each(const bench_args *args, const char *name, const char *const *suffixes) {
@@ -54,13 +54,17 @@ static void run_ours(const bench_args *args, side *s, unsigned pair, uint64_t ev
   int64_t durable = bench_now_us() - start;
   bench_flow_catch_up(&flow);
   int64_t caught_up = bench_now_us() - start;
+  bench_flow_count(&flow);
+  int64_t counted = bench_now_us() - start;
   tc_status status = bench_engine_status(flow.engine);
   if (status.log_seq != (int64_t)events) bench_die("%lld events in the log instead of %llu", (long long)status.log_seq, (unsigned long long)events);
   s->durable[pair] = (double)events * 1e6 / (double)durable;
   s->caught_up[pair] = (double)events * 1e6 / (double)caught_up;
+  s->counted[pair] = (double)events * 1e6 / (double)counted;
   s->cpu_s[pair] = (bench_cpu_s() - cpu) * 1e6 / (double)events;
   s->batch = (double)events / (double)status.commits;
   if ((double)flow.lag_max > s->lag_max) s->lag_max = (double)flow.lag_max;
+  if ((double)flow.stats_lag_max > s->stats_lag_max) s->stats_lag_max = (double)flow.stats_lag_max;
   bench_engine_close(flow.engine);
 }
 
@@ -173,6 +177,8 @@ int main(int argc, char **argv) {
            narrow_ratios[pair]);
   }
   report_side("ours", &ours, args.pairs);
+  bench_report("ours_counted_rate", bench_median(ours.counted, args.pairs), "events/s");
+  bench_report("ours_statistics_lag_max", ours.stats_lag_max, "events");
   report_side("bare", &bare, args.pairs);
   report_side("narrow", &narrow, args.pairs);
   bench_report("ingest_narrow_ratio", bench_median(narrow_ratios, args.pairs), "x");

@@ -145,7 +145,7 @@ static void close_clients(run *r) {
 }
 
 /* Serves events until every request that was sent is answered: none is left behind to burden the next run. */
-static void serve(run *r, void (*at_start)(void *), void *at_start_arg) {
+static void serve(run *r) {
   unsigned busy = r->load->connections;
   int started = 0;
   while (busy) {
@@ -155,7 +155,6 @@ static void serve(run *r, void (*at_start)(void *), void *at_start_arg) {
     if (n == 0) bench_die("no answer for 5 s");
     if (!started && bench_now_us() >= r->start_us) {
       started = 1;
-      if (at_start) at_start(at_start_arg);
     }
     for (int i = 0; i < n; i++) {
       client *c = events[i].data.ptr;
@@ -168,13 +167,13 @@ static void serve(run *r, void (*at_start)(void *), void *at_start_arg) {
   }
 }
 
-void bench_load_run(bench_load *load, bench_loaded *out, void (*at_start)(void *), void *at_start_arg) {
+void bench_load_run(bench_load *load, bench_loaded *out) {
   run r = {.load = load};
   open_clients(&r);
   r.start_us = bench_now_us() + load->warm_up_us;
   r.end_us = r.start_us + load->measure_us;
   for (unsigned i = 0; i < load->connections; i++) next_request(&r, &r.clients[i]);
-  serve(&r, at_start, at_start_arg);
+  serve(&r);
   double seconds = (double)load->measure_us / 1e6;
   *out = (bench_loaded){.seconds = seconds, .answers = r.answers, .per_second = (double)r.answers / seconds, .counted_per_second = (double)r.counted / seconds};
   out->p50_us = bench_percentile(r.latency_us, r.answers, 0.50);

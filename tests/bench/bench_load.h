@@ -29,7 +29,6 @@ typedef struct bench_loaded {
   uint32_t p50_us, p99_us;
 } bench_loaded;
 
-/* Runs the load. at_start (may be NULL) is called when the warm-up ends: the moment to read CPU clocks. */
-void bench_load_run(bench_load *load, bench_loaded *out, void (*at_start)(void *), void *at_start_arg);
+void bench_load_run(bench_load *load, bench_loaded *out);
 
 #endif

@@ -265,10 +265,12 @@ void bench_server_fork(bench_server *server, void (*serve)(int fd)) {
 void bench_settle(pid_t pid) {
   int64_t deadline = bench_now_us() + 30000000;
   double before = bench_cpu_of(pid), after;
-  for (;; before = after) {
+  /* Longer than the daemon waits for the end of a storm before it counts it. */
+  for (int quiet = 0;; before = after) {
     usleep(50000);
     after = bench_cpu_of(pid);
-    if (after - before < 0.002) return;
+    quiet = after - before < 0.002 ? quiet + 1 : 0;
+    if (quiet == 10) return;
     if (bench_now_us() > deadline) bench_die("process %d does not come to rest", (int)pid);
   }
 }

@@ -289,7 +289,7 @@ static double rate_of_tips(const bench_server *server, uint64_t *seed, uint64_t 
                      .arg = seed,
                      .next = *next};
   port_of_requests = server->port;
-  bench_load_run(&load, &out, NULL, NULL);
+  bench_load_run(&load, &out);
   *next = load.next;
   return out.per_second;
 }
@@ -313,7 +313,7 @@ static double many_hooks(const bench_args *args) {
   port_of_requests = some.port;
   bench_load hooks = {
     .port = some.port, .connections = 4, .measure_us = 500000, .status = 201, .request_cap = 1024, .answer_cap = 8192, .request = request_hook};
-  while (hooks.next < HOOKS) bench_load_run(&hooks, &out, NULL, NULL);
+  while (hooks.next < HOOKS) bench_load_run(&hooks, &out);
   for (unsigned pair = 0; pair < args->pairs; pair++) {
     with[pair] = rate_of_tips(&some, &seed, &next);
     bench_settle(some.pid);

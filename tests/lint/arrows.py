@@ -50,7 +50,7 @@ def judge(root, path, layer, allowed, quote, name):
 
 def check(root):
     findings = []
-    for path in lint.files(root, ("include", "lib", "server", "examples", "bindings"), (".c", ".h")):
+    for path in lint.files(root, ("include", "lib", "server", "examples", "bindings"), lint.C_FILES):
         place = next(((prefix, allowed) for prefix, allowed in LAYERS if path.startswith(prefix)), None)
         if place is None:
             findings.append(f"{path}:1: stands in no layer")
@@ -74,6 +74,7 @@ lint.run(
         "curl in the server": {**COMMON, "server/x.c": " # include <curl/curl.h>\n"},
         "example reaches inside": {**COMMON, "examples/x.c": "#include <base/buf.h>\n"},
         "public header reaches inside": {**COMMON, "include/tipcurrent/x.h": '#include "../../lib/base/buf.h"\n'},
+        "C++ header reaches inside": {**COMMON, "include/tipcurrent.hpp": '#include "base/buf.h"\n'},
         "no such header": {"lib/base/x.c": '#include "nowhere.h"\n'},
         "no layer": {"lib/x.c": ""},
     },

@@ -47,7 +47,7 @@ def check_document(root, path):
 def check(root):
     documents = [n for n in os.listdir(root) if n.endswith(".md")] + lint.files(root, ("docs",), (".md",))
     findings = [finding for path in sorted(documents) for finding in check_document(root, path)]
-    for path in lint.files(root, ("include", "lib", "server", "examples", "bindings"), (".c", ".h", ".py")):
+    for path in lint.files(root, ("include", "lib", "server", "examples", "bindings"), (*lint.C_FILES, ".py")):
         text = lint.read(root, path)
         for match in NAMED.finditer(text):
             if not os.path.isfile(os.path.join(root, match.group(0))):

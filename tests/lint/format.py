@@ -11,7 +11,7 @@ STYLE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".cl
 
 def check(root):
     findings = []
-    for path in lint.files(root, lint.C_DIRS, (".c", ".h")):
+    for path in lint.files(root, lint.C_DIRS, lint.C_FILES):
         with open(os.path.join(root, path), "rb") as f:
             before = f.read()
         after = subprocess.run(["clang-format", f"--style=file:{STYLE}"], input=before, stdout=subprocess.PIPE, check=True).stdout
@@ -30,6 +30,6 @@ if not shutil.which("clang-format"):
     sys.exit("clang-format is missing: ./scripts/deps --test installs it")
 lint.run(
     check,
-    bad={} if "--fix" in sys.argv else {"crooked": {"lib/x.c": "int  f( void ){return 1;}\n"}},
+    bad={} if "--fix" in sys.argv else {"crooked": {"lib/x.c": "int  f( void ){return 1;}\n"}, "crooked C++": {"include/x.hpp": "class  x{};\n"}},
     good={"lib/x.c": "int f(void) { return 1; }\n"},
 )

@@ -4,6 +4,7 @@ import re
 import sys
 import tempfile
 
+C_FILES = (".c", ".h", ".cpp", ".hpp")
 C_DIRS = ("include", "lib", "server", "examples", "tests", "bindings")
 
 

@@ -7,15 +7,15 @@ import lint
 
 def check(root):
     findings = []
-    for path in lint.files(root, ("lib", "server", "examples", "tests"), (".c",)):
+    for path in lint.files(root, ("lib", "server", "examples", "tests"), (".c", ".cpp")):
         where, name = os.path.split(path)
-        stem = name.removesuffix(".c")
+        stem, ending = os.path.splitext(name)
         # In tests/fuzz a table of targets names fuzz_x.c as 'x'.
         short = stem.removeprefix(os.path.basename(where) + "_")
         while where:
             build = os.path.join(root, where, "meson.build")
             # A table of tests names them without the ending.
-            if os.path.isfile(build) and re.search(rf"(?<=['/])({re.escape(stem)}(\.c)?|{re.escape(short)})'", lint.read(root, os.path.join(where, "meson.build"))):
+            if os.path.isfile(build) and re.search(rf"(?<=['/])({re.escape(stem)}({re.escape(ending)})?|{re.escape(short)})'", lint.read(root, os.path.join(where, "meson.build"))):
                 break
             where = os.path.dirname(where)
         else:
@@ -27,9 +27,12 @@ lint.run(
     check,
     bad={
         "unlisted test": {"tests/unit/test_a.c": "", "tests/unit/meson.build": "t = ['test_ab', 'a']\n"},
+        "unlisted C++": {"examples/a.cpp": "", "examples/meson.build": "e = ['b.cpp']\n"},
         "no meson.build": {"lib/a.c": ""},
     },
     good={
+        "examples/a.cpp": "",
+        "examples/meson.build": "e = ['a.cpp']\n",
         "lib/base/a.c": "",
         "lib/base/meson.build": "s = files('a.c')\n",
         "lib/base/deep/b.c": "",

@@ -29,12 +29,12 @@ def functions(text):
 
 def check(root):
     findings = []
-    for path in lint.files(root, lint.C_DIRS, (".c", ".h", ".py")):
+    for path in lint.files(root, lint.C_DIRS, (*lint.C_FILES, ".py")):
         text = lint.read(root, path)
         lines = text.count("\n")
         if lines > FILE_LINES:
             findings.append(f"{path}: {lines} lines, at most {FILE_LINES}")
-        if path.endswith((".c", ".h")):
+        if path.endswith(lint.C_FILES):
             for name, first, last in functions(lint.bare(text)):
                 if last - first + 1 > FUNCTION_LINES:
                     findings.append(f"{path}:{first}: {name}: {last - first + 1} lines, at most {FUNCTION_LINES}")
@@ -45,6 +45,7 @@ LONG = "  x = 1;\n"
 lint.run(
     check,
     bad={
+        "long C++ file": {"include/x.hpp": "int a;\n" * (FILE_LINES + 1)},
         "long file": {"lib/x.c": "int a;\n" * (FILE_LINES + 1)},
         "long function": {"server/x.c": "#define X { \\\n  {\nstatic int f(int x) {\n" + LONG * (FUNCTION_LINES - 1) + "}\n"},
         "long function after a table": {"lib/x.c": "static const int t[] = {1, 2};\nint\nf(int x)\n{\n" + LONG * (FUNCTION_LINES - 2) + "}\n"},

@@ -1,6 +1,7 @@
-"""What leaves libtipcurrent: the shared library exports exactly lib/tipcurrent.symbols, which is exactly what the headers mark TC_API; the static one keeps to its prefixes.
+"""What leaves libtipcurrent: the shared library exports exactly lib/tipcurrent.symbols, which is exactly what the headers mark TC_API, each with the version of the ABI;
+the static one keeps to its prefixes.
 
-Arguments: nm, the C compiler, the shared library, the static library. `symbols.py --write` makes the list anew from the headers.
+Arguments: nm, the C compiler, the shared library, the static library, the version. `symbols.py --write` makes the list anew from the headers.
 """
 import os
 import re
@@ -20,7 +21,13 @@ def declared(root):
 
 def defined(nm, flags, library):
     said = subprocess.run([nm, *flags, "--defined-only", library], capture_output=True, text=True, check=True).stdout
-    return {row.split()[-1].split("@")[0] for row in said.splitlines() if len(row.split()) == 3}
+    rows = [row.split() for row in said.splitlines()]
+    return {row[-1] for row in rows if len(row) == 3 and row[1] != "A"}  # A: the versions themselves
+
+
+def bare_names(exported, version):
+    """Names without their version, and a finding for each that has another one or none."""
+    return {name.split("@")[0] for name in exported}, [f"{name}: not @@{version}" for name in sorted(exported) if name.partition("@@")[2] != version]
 
 
 def compare(listed, marked, exported, static):
@@ -41,6 +48,8 @@ def self_test(nm, compiler):
             subprocess.run([*command, "-x", "c", "-"], input=source, text=True, check=True)
         exported, static = defined(nm, ["-D"], library), defined(nm, ["-g"], part)
     good = {"tc_good"}
+    if bare_names({"tc_a@@V_1", "tc_b@@V_2", "tc_c"}, "V_1") != ({"tc_a", "tc_b", "tc_c"}, ["tc_b@@V_2: not @@V_1", "tc_c: not @@V_1"]):
+        sys.exit("self-test: a wrong version was not found")
     if compare(good, good, exported, static) != [f"stray: exported, not in {LIST}", "stray: global in the static library without tc_ or tci_"]:
         sys.exit("self-test: the stray symbol was not found")
     if not compare(good, good | {"tc_new"}, good, good) or not compare(good | {"tc_old"}, good, good, good) or not compare(good, good, set(), good):
@@ -51,8 +60,9 @@ root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 if "--write" in sys.argv:
     lint.plant(root, {LIST: "".join(name + "\n" for name in sorted(declared(root)))})
     sys.exit(0)
-nm, compiler, shared, archive = sys.argv[1:]
+nm, compiler, shared, archive, version = sys.argv[1:]
 self_test(nm, compiler)
-findings = compare(set(lint.read(root, LIST).split()), declared(root), defined(nm, ["-D"], shared), defined(nm, ["-g"], archive))
+exported, findings = bare_names(defined(nm, ["-D"], shared), version)
+findings += compare(set(lint.read(root, LIST).split()), declared(root), exported, defined(nm, ["-g"], archive))
 print("\n".join(findings))
 sys.exit(1 if findings else 0)

@@ -5,8 +5,9 @@
 
 #include "base/thread.h"
 #include "base/timefmt.h"
-#include "engine/rollup/rollup.h"
+#include "engine/rollup/cells.h"
 #include "engine_kit.h"
+#include "storage/schemes.h"
 
 static kit live;
 
@@ -287,6 +288,68 @@ START_TEST(ranks_to_ten_thousand) {
 }
 END_TEST
 
+/* ---- a kill between cells and tops ---- */
+
+static tc_storage_ops mortal;
+static atomic_int dead, commits, tops_written;
+
+static int commit_or_die(tc_storage *storage, int64_t seq, const tc_fact *facts, size_t n) {
+  if (atomic_load(&dead)) return TC_ESTORAGE;
+  for (size_t i = 0; i < n; i++) tops_written += facts[i].space == TCI_SPACE_TOP;
+  int rc = tci_sqlite_ops.facts_commit(storage, seq, facts, n);
+  commits++;
+  return rc;
+}
+
+static int has_committed(void *arg) { return atomic_load(&commits) > *(int *)arg; }
+
+/* Somebody rises, somebody comes back, and the best ones fall. */
+static void stir(unsigned round) {
+  for (unsigned i = 0; i < 90; i++) {
+    int user = (int)((round * 131 + i * 57) % USERS), best = 0;
+    give("r", user, 1 + (int64_t)(i * 29 % 300));
+    if (i % 2) continue;
+    for (int other = 1; other < USERS; other++) best = accounts[other].sum > accounts[best].sum ? other : best;
+    take_back(best, 1);
+  }
+}
+
+/* Cells are written every few seconds, tops once a minute. What the tops have missed when a kill comes must be in them again, in those of all time and of the day. */
+START_TEST(a_kill_leaves_tops_behind_their_cells) {
+  kit_init(&live, 1);
+  mortal = tci_sqlite_ops;
+  mortal.facts_commit = commit_or_die;
+  live.options.storage_ops = &mortal;
+  if (_i == 1) live.options.rollup_bytes = 1 << 20; /* or in between, when they fill the memory */
+  kit_open(&live);
+  for (int user = 0; user < USERS; user++) give("r", user, 10 + (user * 37) % USERS);
+  ck_assert(kit_until(follows, NULL));
+  kit_close(&live);
+  ck_assert_int_gt(tops_written, 0);
+  kit_open(&live);
+  for (unsigned round = 0; round < 4; round++) {
+    stir(round * 2);
+    ck_assert(kit_until(follows, NULL));
+    int before = atomic_load(&commits);
+    tops_written = 0;
+    kit_clock_add(6000000);
+    ck_assert(kit_until(has_committed, &before));
+    if (_i == 0) ck_assert_int_eq(tops_written, 0);
+    if (round % 2) stir(round * 2 + 1); /* what not even the cells know */
+    atomic_store(&dead, 1);
+    kit_close(&live);
+    atomic_store(&dead, 0);
+    kit_open(&live);
+    compare(TC_WINDOW_ALL);
+    compare(TC_WINDOW_DAY);
+  }
+  stir(9);
+  compare(TC_WINDOW_ALL);
+  compare(TC_WINDOW_DAY);
+  kit_clean(&live);
+}
+END_TEST
+
 /* ---- readers while it grows ---- */
 
 static atomic_int over;
@@ -357,6 +420,7 @@ int main(void) {
   tcase_add_loop_test(all, one_by_one_to_nobody, 0, KIT_BACKENDS);
   tcase_add_loop_test(all, weeks_and_months_at_the_turn_of_a_year, 0, KIT_BACKENDS);
   tcase_add_loop_test(all, ranks_to_ten_thousand, 0, KIT_BACKENDS);
+  tcase_add_loop_test(all, a_kill_leaves_tops_behind_their_cells, 0, 2);
   tcase_add_loop_test(all, readers_see_whole_boards, 0, KIT_BACKENDS);
   suite_add_tcase(suite, all);
   return kit_run(suite);

@@ -86,10 +86,55 @@ START_TEST(readers_beside_a_writer) {
 }
 END_TEST
 
+static int64_t counted(kit *world) {
+  tc_stats_query query = TC_STATS_QUERY_INIT;
+  tc_stats *stats = NULL;
+  tc_stats_row row = TC_STATS_ROW_INIT;
+  ck_assert_int_eq(tc_stats_periods(world->engine, &query, &stats), TC_OK);
+  ck_assert_int_eq(tc_stats_total(stats, &row), TC_OK);
+  tc_stats_free(stats);
+  return row.tips;
+}
+
+/* More tips at once than are counted beside the others: the first batch is indexed whole and waits. A goal follows the count. */
+#define STORM 16384
+START_TEST(a_storm_is_counted_when_it_ends_or_the_engine_does) {
+  kit_answers *answers = kit_answers_new();
+  tc_goal_new goal = TC_GOAL_NEW_INIT;
+  tc_status status = TC_STATUS_INIT;
+  int closes = _i / KIT_BACKENDS;
+  kit_init(&k, _i % KIT_BACKENDS);
+  k.options.storage_ops = kit_faulty(_i % KIT_BACKENDS);
+  kit_open(&k);
+  goal.room_id = "r";
+  goal.title = "all of them";
+  goal.target_count = STORM + 1;
+  ck_assert_int_eq(tc_goal_create(k.engine, &goal, NULL, NULL, NULL), TC_OK);
+  atomic_store(&kit_fault.derive_code, TC_EBUSY);
+  for (size_t i = 0; i < STORM; i++) kit_submit(&k, answers, NULL);
+  ck_assert(kit_until_answers(answers, STORM));
+  atomic_store(&kit_fault.derive_code, 0);
+  ck_assert(kit_until_indexed(&k));
+  if (closes) {
+    kit_close(&k);
+    kit_open(&k);
+  }
+  until_rolled(&k);
+  ck_assert_int_eq(tc_engine_status(k.engine, &status), TC_OK);
+  if (_i % KIT_BACKENDS || !closes) {
+    ck_assert_int_eq(status.stats_seq, STORM);
+    ck_assert_int_eq(counted(&k), STORM);
+  }
+  kit_answers_free(answers);
+  kit_clean(&k);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("stats_live");
   TCase *tests = tcase_create("stats_live");
   suite_add_tcase(suite, tests);
   tcase_add_loop_test(tests, readers_beside_a_writer, 0, KIT_BACKENDS);
+  tcase_add_loop_test(tests, a_storm_is_counted_when_it_ends_or_the_engine_does, 0, 2 * KIT_BACKENDS);
   return kit_run(suite);
 }

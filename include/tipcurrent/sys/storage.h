@@ -23,8 +23,8 @@
 extern "C" {
 #endif
 
-#define TC_STORAGE_ABI 3u
-#define TC_KIND_MAX 63u /* kinds are 1..63: they fit a bit mask */
+#define TC_STORAGE_ABI 3u /* of everything in this header; a backend of another one is refused with TC_EVERSION */
+#define TC_KIND_MAX 63u   /* kinds are 1..63: they fit a bit mask */
 
 typedef struct tc_storage tc_storage;   /* the backend's own */
 typedef struct tc_snapshot tc_snapshot; /* the backend's own */
@@ -36,10 +36,10 @@ enum {
   TC_COL_PEER,     /* to whom: recipientId of a tip; the type of a custom event */
   TC_COL_BODY,     /* message of a tip, emoji of a reaction */
   TC_COL_TARGET,   /* targetId of a reaction; of a refund the tip's id in digits */
-  TC_COL_METADATA,
+  TC_COL_METADATA, /* metadata */
   TC_COL_KEY,      /* the idempotency key: never shown */
   TC_COL_CURRENCY, /* of a tip or refund; NULL: the log's default */
-  TC_COL_COUNT
+  TC_COL_COUNT     /* how many columns there are */
 };
 
 /* Whose keys are compared with whose: each kind has its own, except that what people do in a room (POST /api/events) shares them. */
@@ -47,11 +47,11 @@ enum {
 
 /* One row of the log. Text is valid UTF-8 without U+0000; ptr NULL is NULL. Kept byte for byte. */
 typedef struct tc_record {
-  int64_t seq, id, created_at_us, amount;
-  uint32_t kind;
-  uint32_t flags; /* 0 */
-  tc_text text[TC_COL_COUNT];
-  int64_t ref; /* of a refund: the seq of its tip; else 0 */
+  int64_t seq, id, created_at_us, amount; /* its numbers in the log and in its kind, when it was made, and its hundredths where the kind has an amount */
+  uint32_t kind;                          /* TC_KIND_X */
+  uint32_t flags;                         /* 0 */
+  tc_text text[TC_COL_COUNT];             /* by TC_COL_X */
+  int64_t ref;                            /* of a refund: the seq of its tip; else 0 */
 } tc_record;
 
 /* Called once a row. Non-zero stops the walk; the function then returns TC_OK all the same. */
@@ -59,17 +59,18 @@ typedef int (*tc_row_fn)(const tc_record *row, void *arg);
 
 /* One event to append, and what became of it. */
 typedef struct tc_append {
-  tc_record *record; /* in: everything but seq and id. out on success with result TC_OK: seq and id */
-  int32_t result;    /* out: TC_OK appended; TC_EEXISTS the key is known: existing_seq is its event */
-  int64_t existing_seq;
+  tc_record *record;    /* in: everything but seq and id. out on success with result TC_OK: seq and id */
+  int32_t result;       /* out: TC_OK appended; TC_EEXISTS the key is known: existing_seq is its event */
+  int64_t existing_seq; /* out, with TC_EEXISTS */
 } tc_append;
 
+/* What the engine lends a backend, from open to close. */
 typedef struct tc_storage_env {
   size_t size;
-  tc_clock clock;
-  tc_random random;
-  tc_log log;
-  uint32_t idempotency_ttl_s;
+  tc_clock clock;                                  /* the engine's */
+  tc_random random;                                /* the engine's */
+  tc_log log;                                      /* the engine's */
+  uint32_t idempotency_ttl_s;                      /* as in tc_options, never 0 */
   void (*fail)(int code, const char *format, ...); /* sets tc_last_error() of this thread */
 } tc_storage_env;
 
@@ -82,53 +83,58 @@ typedef struct tc_storage_state {
 
 /* An event's place in the order of lists: createdAt DESC, seq DESC. */
 typedef struct tc_position {
-  int64_t created_at_us, seq;
+  int64_t created_at_us, seq; /* of the event */
 } tc_position;
 
 /* Non-NULL texts are exact filters that combine with AND; a zero-length one matches nothing. The emoji of
  * reactions (TC_COL_BODY) is compared by its canonical spelling (model/emoji.h in the library's sources): U+FE0F makes no difference where the rest is an emoji. TC_COL_KEY and TC_COL_METADATA are never filtered. */
 typedef struct tc_filter {
-  uint32_t kind;
-  uint32_t absent; /* 1 << TC_COL_CURRENCY: only where that is NULL; its text is NULL then. No other bit is ever set */
-  tc_text text[TC_COL_COUNT];
+  uint32_t kind;              /* TC_KIND_X */
+  uint32_t absent;            /* 1 << TC_COL_CURRENCY: only where that is NULL; its text is NULL then. No other bit is ever set */
+  tc_text text[TC_COL_COUNT]; /* by TC_COL_X */
 } tc_filter;
 
 /* Non-zero stops the walk; the function then returns TC_OK all the same. */
 typedef int (*tc_position_fn)(const tc_position *position, void *arg);
 
 /* Small documents of configuration by (kind, id): what people set up, kept with the log. */
-enum { TC_CONFIG_WEBHOOK = 1, TC_CONFIG_GOAL = 2, TC_CONFIG_SETTINGS = 3, TC_CONFIG_EVENT_TYPE = 4 };
+enum {
+  TC_CONFIG_WEBHOOK = 1,   /* one each */
+  TC_CONFIG_GOAL = 2,      /* one each */
+  TC_CONFIG_SETTINGS = 3,  /* of the log: one */
+  TC_CONFIG_EVENT_TYPE = 4 /* one each */
+};
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
 /* Non-zero stops the walk; the function then returns TC_OK all the same. doc: borrowed for the call. */
 typedef int (*tc_config_fn)(int64_t id, tc_text doc, void *arg);
 
 /* A webhook delivery that is late or has failed: attempt is the number of the next one. */
 typedef struct tc_owed {
-  int64_t webhook_id, seq;
-  int64_t lane; /* -1: unordered; else the deliveries of one (webhook_id, lane) go strictly by seq */
-  int64_t due_us, first_us;
-  int32_t attempt;
-  int32_t flags; /* the engine's own */
+  int64_t webhook_id, seq;  /* whom, and which event */
+  int64_t lane;             /* -1: unordered; else the deliveries of one (webhook_id, lane) go strictly by seq */
+  int64_t due_us, first_us; /* when to try next, and when it was first owed */
+  int32_t attempt;          /* the next one, 1 and up */
+  int32_t flags;            /* the engine's own */
 } tc_owed;
 typedef int (*tc_owed_fn)(const tc_owed *owed, void *arg);
 
 /* One attempt, as the delivery log keeps it. */
 typedef struct tc_delivery {
-  int64_t id, webhook_id, seq, created_at_us, duration_us;
-  int32_t attempt, status, success;
-  tc_text event, response, error; /* ptr NULL is NULL */
+  int64_t id, webhook_id, seq, created_at_us, duration_us; /* of the attempt, of its webhook, of its event; when it was made, and how long it took */
+  int32_t attempt, status, success;                        /* 1 and up; HTTP status or 0; 1: it succeeded */
+  tc_text event, response, error;                          /* ptr NULL is NULL */
 } tc_delivery;
 typedef int (*tc_delivery_fn)(const tc_delivery *delivery, void *arg);
 
 /* What one commit of outside effects changes. */
 typedef struct tc_work {
-  int64_t cursor_seq;  /* every event up to it is delivered or owed; a lower one than is stored changes nothing */
-  const tc_owed *owed; /* after settled: put, replacing by (webhook_id, seq); of two for one place the later counts */
-  size_t owed_n;
+  int64_t cursor_seq;     /* every event up to it is delivered or owed; a lower one than is stored changes nothing */
+  const tc_owed *owed;    /* after settled: put, replacing by (webhook_id, seq); of two for one place the later counts */
+  size_t owed_n;          /* how many */
   const tc_owed *settled; /* removed by (webhook_id, seq), whatever else they say; one that is not there is fine */
-  size_t settled_n;
-  tc_delivery *log; /* appended; id is set on success */
-  size_t log_n;
+  size_t settled_n;       /* how many */
+  tc_delivery *log;       /* appended; id is set on success */
+  size_t log_n;           /* how many */
 } tc_work;
 
 /* Small derived values by (space, key), beside the index: sums, counts, lists that somebody keeps of the log. They are thrown away with it. */
@@ -136,12 +142,13 @@ typedef struct tc_work {
 #define TC_FACT_KEY_MAX 512u   /* bytes */
 #define TC_FACT_VALUE_MAX 1048576u
 typedef struct tc_fact {
-  uint32_t space;
+  uint32_t space;     /* 1 to TC_FACT_SPACE_MAX */
   tc_text key, value; /* any bytes. value.ptr NULL: there is no such fact any more */
 } tc_fact;
 /* Non-zero stops the walk; the function then returns TC_OK all the same. Both: borrowed for the call. */
 typedef int (*tc_fact_fn)(tc_text key, tc_text value, void *arg);
 
+/* A backend: const and shared by all its engines. Each function says whether a backend must have it. */
 typedef struct tc_storage_ops {
   size_t size;
   uint32_t abi;       /* TC_STORAGE_ABI */

@@ -31,8 +31,10 @@ typedef struct scope {
 
 static int64_t hour_of(uint32_t quarter) { return tci_quarter_start_us(quarter) / TCI_HOUR_US - (tci_quarter_start_us(quarter) % TCI_HOUR_US < 0); }
 
+static tci_hash person(tci_hash room, int role, tci_hash who) { return tci_hash_mix((unsigned)role + 1, room, who); }
+
 static int see(tci_rollup *rollup, tci_hour *hour, tci_hash room, int role, tci_hash who, uint32_t quarter) {
-  tci_hash entry = tci_hash_mix((unsigned)role + 1, room, who);
+  tci_hash entry = person(room, role, who);
   return tci_hour_see(&rollup->hours, hour, entry.h, entry.g, (int)(quarter & 3));
 }
 
@@ -217,13 +219,19 @@ static int keep_time(const tc_record *row, void *arg) {
   return 1;
 }
 
+int tci_rollup_tip_time(tci_rollup *rollup, const tc_record *refund, int64_t *created_at_us) {
+  tc_position tip = {0, 0};
+  int rc = rollup->engine->ops->read_log(rollup->engine->storage, refund->ref - 1, 1, keep_time, &tip);
+  if (!rc && tip.seq != refund->ref)
+    rc = tci_fail(TC_ECORRUPT, "the log has no event %lld, of which event %lld is a refund", (long long)refund->ref, (long long)refund->seq);
+  if (!rc) *created_at_us = tip.created_at_us;
+  return rc;
+}
+
 /* What goes back goes back where the tip was counted, however long ago. */
 static int apply_refund(tci_rollup *rollup, const tc_record *record, const tci_ahead *ahead) {
-  tc_position tip = {0, 0};
-  int rc = rollup->engine->ops->read_log(rollup->engine->storage, record->ref - 1, 1, keep_time, &tip);
-  if (!rc && tip.seq != record->ref)
-    rc = tci_fail(TC_ECORRUPT, "the log has no event %lld, of which event %lld is a refund", (long long)record->ref, (long long)record->seq);
-  change back = {record, ahead, tip.created_at_us, -(tci_int128)record->amount, 0, 1};
+  change back = {record, ahead, 0, -(tci_int128)record->amount, 0, 1};
+  int rc = tci_rollup_tip_time(rollup, record, &back.created_at_us);
   return rc ? rc : apply_change(rollup, &back);
 }
 
@@ -248,6 +256,11 @@ void tci_rollup_look_ahead(const tci_rollup *rollup, const tc_record *record, tc
   out->peer = tci_hash_of(rollup, record->text[TC_COL_PEER]);
   out->currency = code.len ? tci_hash_of(rollup, code) : rollup->standard;
   want_group(out, out->room, quarter);
+  for (int i = 0; i < 2; i++) {
+    tci_hash room = i ? rollup->all : out->room;
+    tci_hours_prefetch(&rollup->hours, hour_of(quarter), person(room, record->kind == TC_KIND_TIP ? TCI_SENDERS : TCI_REACTORS, out->user).h);
+    if (record->kind == TC_KIND_TIP) tci_hours_prefetch(&rollup->hours, hour_of(quarter), person(room, TCI_RECIPIENTS, out->peer).h);
+  }
   if (record->kind == TC_KIND_TIP && !rollup->shadow) {
     for (int i = 0; i < 2; i++) {
       tci_hash room = i ? rollup->all : out->room;

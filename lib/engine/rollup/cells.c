@@ -161,7 +161,9 @@ static size_t age_of(const tci_rollup *rollup, uint32_t used) {
 static int weigh_cell(void *object, void *arg) {
   eviction *e = arg;
   const tci_cell *cell = object;
-  if (!tci_cell_is_dirty(e->rollup, cell)) e->by_age[age_of(e->rollup, cell->used)] += cell_bytes(cell);
+  size_t bytes = cell_bytes(cell);
+  if (!tci_cell_is_dirty(e->rollup, cell)) e->by_age[age_of(e->rollup, cell->used)] += bytes;
+  e->rollup->bytes += bytes;
   return 0;
 }
 
@@ -201,16 +203,10 @@ static int evict_group(void *object, void *arg) {
   return 1;
 }
 
-static int count_cell(void *object, void *arg) {
-  ((eviction *)arg)->rollup->bytes += cell_bytes(object);
-  return 0;
-}
-
 void tci_cells_evict(tci_rollup *rollup, uint64_t until) {
   eviction e = {.rollup = rollup};
   /* Tops have grown and shrunk uncounted: counted anew here. */
   rollup->bytes = 0;
-  tci_table_sweep(&rollup->cells, count_cell, &e);
   tci_table_sweep(&rollup->cells, weigh_cell, &e);
   tci_table_sweep(&rollup->groups, weigh_group, &e);
   if (rollup->bytes <= until) return;

@@ -17,6 +17,7 @@
 #include "engine/rollup/hours.h"
 #include "engine/rollup/rollup.h"
 #include "engine/rollup/top.h"
+#include "engine/rollup/waiting.h"
 
 /* Spaces of facts. Stored: numbers never change while the derived file's version is the same. */
 enum { TCI_SPACE_ROLLUP = 1, TCI_SPACE_EMOJI, TCI_SPACE_RECIPIENT, TCI_SPACE_BOARD, TCI_SPACE_TOP, TCI_SPACE_GOAL, TCI_SPACE_META, TCI_SPACE_PAST };
@@ -83,7 +84,7 @@ typedef struct tci_rollup_job {
 struct tci_rollup {
   tc_engine *engine;
   int shadow; /* it computes anew for a comparison: no store behind it, no boards, no uniques from earlier */
-  tci_sipkey keys[2];
+  tci_sipkey key;
   tci_hash all, standard; /* of room "" and of the default currency: both an empty text */
 
   pthread_mutex_t mutex; /* of all that follows up to `spilling`, against readers */
@@ -105,12 +106,15 @@ struct tci_rollup {
   pthread_mutex_t gate;      /* held while one waits for it */
 
   /* Indexer's thread only. */
-  int64_t stored_seq;     /* the store's cursor */
-  int64_t dirty_since_us; /* monotonic; 0: nothing is dirty */
+  int64_t stored_seq;                          /* the store's cursor */
+  int64_t dirty_since_us, tops_dirty_since_us; /* monotonic; 0: nothing is dirty */
+  int64_t tops_seq;                            /* the stored tops have everything up to here */
   int64_t retry_at_us;
   int failed;
   tci_buf values; /* a spill's */
+  tci_waiting waiting;
   _Atomic int64_t seq, ready_at_seq;
+  _Atomic int64_t mended_seq, mend_to_seq; /* mend.c: tops have everything up to the first; it is done when that is the second */
 
   pthread_mutex_t jobs_mutex;
   pthread_cond_t job_done;
@@ -196,6 +200,7 @@ typedef struct tci_ahead {
 void tci_rollup_look_ahead(const tci_rollup *rollup, const tc_record *record, tci_ahead *out);
 void tci_rollup_look_again(const tci_rollup *rollup, const tci_ahead *ahead);
 int tci_rollup_apply(tci_rollup *rollup, const tc_record *record, const tci_ahead *ahead); /* one event, all or nothing. Under the mutex */
+int tci_rollup_tip_time(tci_rollup *rollup, const tc_record *refund, int64_t *created_at_us);
 
 /* ---- goal.c. The first two: indexer's thread, under the mutex ---- */
 #define TCI_STAKES_MAX 100 /* TCI_GOALS_OF_ROOM_MAX */
@@ -213,6 +218,11 @@ void tci_stakes_change(tci_rollup *rollup, const tci_stakes *stakes, tci_int128 
 /* At open: which targets were met, as the store knows it. That may not have been said. */
 int tci_rollup_tell_goals(const tci_rollup *rollup);
 
+/* ---- mend.c: tops that were written before the cells of their boards. Indexer's thread ---- */
+int tci_rollup_is_mending(const tci_rollup *rollup);
+/* Under the mutex. */
+int tci_rollup_mend(tci_rollup *rollup, const tc_record *const *records, size_t n);
+
 /* ---- replay.c ---- */
 /* The tips and reactions created in [from_us, to_us) that the cursor has passed, in the log's order, by way of the index; row does not call the storage. TC_ELIMIT: more
  * than max; TC_EBUSY: the index is not there yet. Indexer's thread. */
@@ -221,7 +231,7 @@ int tci_rollup_replay(tci_rollup *rollup, int64_t from_us, int64_t to_us, size_t
 int tci_rollup_latest(tci_rollup *rollup, int64_t before_us, int64_t *out);
 
 /* ---- spill.c ---- */
-int tci_rollup_spill(tci_rollup *rollup);                        /* without the mutex; nothing changes on failure */
+int tci_rollup_spill(tci_rollup *rollup, int tops);              /* tops: them too. Without the mutex; nothing changes on failure */
 int tci_rollup_put_meta(const tci_rollup *rollup, tci_buf *out); /* out->err */
 int tci_rollup_get_meta(tci_rollup *rollup, tc_text bytes);      /* 0, or -1: not ours */
 

@@ -43,8 +43,17 @@ void tci_hour_forget(tci_hours *hours, tci_hour *hour) {
   hour->state = TCI_HOUR_NONE;
 }
 
+static size_t first_place(const tci_hour *hour, uint64_t h) { return (size_t)(h ^ h >> 32) & hour->mask; }
+
+void tci_hours_prefetch(const tci_hours *hours, int64_t hour, uint64_t h) {
+  for (size_t i = 0; i < TCI_HOURS_KEPT; i++) {
+    const tci_hour *found = &hours->at[i];
+    if (found->slots && found->hour == hour) __builtin_prefetch(&found->slots[first_place(found, h)]);
+  }
+}
+
 static uint64_t (*place_of(const tci_hour *hour, uint64_t h, uint64_t g))[2] {
-  size_t at = (size_t)(h ^ h >> 32) & hour->mask;
+  size_t at = first_place(hour, h);
   while ((hour->slots[at][0] || hour->slots[at][1]) && (hour->slots[at][0] != h || (hour->slots[at][1] & ~UINT64_C(15)) != g)) at = (at + 1) & hour->mask;
   return &hour->slots[at];
 }

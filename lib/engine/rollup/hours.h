@@ -33,6 +33,8 @@ tci_hour *tci_hours_begin(tci_hours *hours, int64_t hour);
 /* quarter: 0 to 3. Returns TCI_SEEN_X: 0: new in the hour. An hour that cannot take him becomes unknown; then, and when it was, -1. */
 enum { TCI_SEEN_IN_HOUR = 1, TCI_SEEN_IN_QUARTER = 2 };
 int tci_hour_see(tci_hours *hours, tci_hour *hour, uint64_t h, uint64_t g, int quarter);
+/* Has the place where one would be seen fetched into the cache. */
+void tci_hours_prefetch(const tci_hours *hours, int64_t hour, uint64_t h);
 void tci_hour_give_up(tci_hours *hours, tci_hour *hour); /* unknown from here on */
 void tci_hour_forget(tci_hours *hours, tci_hour *hour);  /* there is none any more */
 void tci_hours_free(tci_hours *hours);

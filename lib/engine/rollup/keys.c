@@ -6,7 +6,9 @@
 #define ZERO_TIME (UINT32_C(1) << 31)
 
 tci_hash tci_hash_of(const tci_rollup *rollup, tc_text text) {
-  return (tci_hash){tci_siphash(&rollup->keys[0], text.ptr, text.len), tci_siphash(&rollup->keys[1], text.ptr, text.len)};
+  uint64_t out[2];
+  tci_siphash128(&rollup->key, text.ptr, text.len, out);
+  return (tci_hash){out[0], out[1]};
 }
 
 /* A bijection that spreads every bit (the finalizer of MurmurHash3). */

@@ -154,7 +154,7 @@ static int put_right(tci_rollup *rollup, const fix *f) {
 static int compare(piece *p) {
   static const tci_overlay nothing = {0};
   static const tci_cell_key first = {{0}}, last = {{0}};
-  int rc = tci_rollup_spill(p->rollup); /* so that all that is kept is in the store */
+  int rc = tci_rollup_spill(p->rollup, 0); /* so that all that is kept is in the store */
   for (p->space = TCI_SPACE_ROLLUP; p->space <= TCI_SPACE_RECIPIENT && !rc; p->space++) {
     rc = tci_overlay_walk(p->rollup, &nothing, p->space, &first, &last, compare_kept, p);
     if (!rc) rc = p->rc;
@@ -164,7 +164,7 @@ static int compare(piece *p) {
   (void)pthread_mutex_lock(&p->rollup->mutex);
   for (const fix *f = p->fixes; f && !rc; f = f->next) rc = put_right(p->rollup, f);
   (void)pthread_mutex_unlock(&p->rollup->mutex);
-  return rc || !p->fixes ? rc : tci_rollup_spill(p->rollup);
+  return rc || !p->fixes ? rc : tci_rollup_spill(p->rollup, 0);
 }
 
 typedef struct request {

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "engine/rollup/cells.h"
 
-#define BYTES_DEFAULT (UINT64_C(64) << 20)
+#define BYTES_DEFAULT (UINT64_C(128) << 20)
 #define BYTES_LEAST (UINT64_C(64) << 10)
 #define EVER_SHARE 12 /* one of so many bytes of memory, beside it */
 #define SLICE 16384   /* events read from the log at once */
@@ -15,12 +15,23 @@
 #define SPILL_EVENTS 262144
 #define SPILL_US 5000000 /* what is in memory alone has to be read from the log again after a kill */
 #define RETRY_US 1000000
-#define BYTES_A_DIRTY 256 /* one of this many bytes of memory may be dirty: writing down takes as much again for a moment */
+#define BYTES_A_DIRTY 256   /* one of this many bytes of memory may be dirty: writing down takes as much again for a moment */
+#define TOPS_EVENTS 1048576 /* tops are written after so many, or so long: what was not has to be settled after a kill, some microseconds an event */
+#define TOPS_US 60000000
+#define BYTES_A_TOP 12288  /* a full one, in memory: half of it may be those that wait for that */
+#define STORM_EVENTS 4096  /* as many at once */
+#define WAIT_EVENTS 262144 /* so many may wait, so long */
+#define WAIT_US 2000000
 #define AT_OPEN_MAX 65536 /* events that tc_open waits for, so that what was there before is there at once */
 
 int64_t tci_rollup_seq(const tc_engine *engine) { return engine->rollup ? atomic_load(&engine->rollup->seq) : 0; }
 
-int tci_rollup_ready(const tc_engine *engine) { return !engine->rollup || atomic_load(&engine->rollup->seq) >= atomic_load(&engine->rollup->ready_at_seq); }
+int tci_rollup_waits(const tc_engine *engine) { return engine->rollup && engine->rollup->waiting.n; }
+
+int tci_rollup_ready(const tc_engine *engine) {
+  const tci_rollup *rollup = engine->rollup;
+  return !rollup || (!tci_rollup_is_mending(rollup) && atomic_load(&rollup->seq) >= atomic_load(&rollup->ready_at_seq));
+}
 
 int tci_rollup_new(tci_rollup **out, tc_engine *engine, uint64_t bytes) {
   tci_rollup *rollup = tci_zalloc(sizeof *rollup);
@@ -59,7 +70,7 @@ int tci_rollup_new_shadow(tci_rollup **out, const tci_rollup *of, uint64_t bytes
   int rc = tci_rollup_new(&rollup, of->engine, bytes);
   if (rc) return rc;
   rollup->shadow = 1;
-  memcpy(rollup->keys, of->keys, sizeof rollup->keys);
+  memcpy(&rollup->key, &of->key, sizeof rollup->key);
   rollup->all = of->all;
   rollup->standard = of->standard;
   *out = rollup;
@@ -72,6 +83,7 @@ void tci_rollup_free(tci_rollup *rollup) {
   tci_hours_free(&rollup->hours);
   tci_buf_free(&rollup->values);
   tci_free(rollup->ever);
+  tci_waiting_drop(&rollup->waiting, rollup->waiting.n);
   (void)pthread_cond_destroy(&rollup->job_done); /* these fail only in use */
   (void)pthread_mutex_destroy(&rollup->jobs_mutex);
   (void)pthread_mutex_destroy(&rollup->gate);
@@ -90,17 +102,26 @@ static void note(tci_rollup *rollup, int rc) {
   rollup->failed = rc;
 }
 
-static int is_spill_due(tci_rollup *rollup) {
-  int64_t seq = atomic_load(&rollup->seq), now_us = tci_engine_mono_us(rollup->engine);
+/* Of those that are dirty. */
+static int are_tops_due(const tci_rollup *rollup, int64_t now_us) {
+  return atomic_load(&rollup->seq) - rollup->tops_seq >= TOPS_EVENTS || now_us - rollup->tops_dirty_since_us >= TOPS_US ||
+         rollup->dirty_of[TCI_SPACE_TOP] * BYTES_A_TOP > rollup->bytes_max / 2;
+}
+
+static int is_spill_due(const tci_rollup *rollup, int64_t now_us) {
+  int64_t seq = atomic_load(&rollup->seq);
   if (seq == rollup->stored_seq) return 0;
-  if (!rollup->dirty_since_us) rollup->dirty_since_us = now_us;
   return seq - rollup->stored_seq >= SPILL_EVENTS || now_us - rollup->dirty_since_us >= SPILL_US || rollup->bytes > rollup->bytes_max ||
          rollup->dirty_cells > rollup->bytes_max / BYTES_A_DIRTY;
 }
 
 static int spill_if_due(tci_rollup *rollup) {
-  if (is_spill_due(rollup)) {
-    int rc = tci_rollup_spill(rollup);
+  int64_t now_us = tci_engine_mono_us(rollup->engine);
+  if (!rollup->dirty_since_us && atomic_load(&rollup->seq) != rollup->stored_seq) rollup->dirty_since_us = now_us;
+  if (!rollup->tops_dirty_since_us && rollup->dirty_of[TCI_SPACE_TOP]) rollup->tops_dirty_since_us = now_us;
+  int tops = rollup->dirty_of[TCI_SPACE_TOP] && are_tops_due(rollup, now_us);
+  if (tops || is_spill_due(rollup, now_us)) {
+    int rc = tci_rollup_spill(rollup, tops);
     if (rc) return rc;
     rollup->dirty_since_us = 0;
   }
@@ -152,69 +173,64 @@ static int apply_events(tci_rollup *rollup, tc_event *const *events, size_t n) {
   return rc;
 }
 
-/* Rows copied out of the log: applying them may read the storage, which the walk over it may not. */
-typedef struct copied {
-  struct copied *next;
-  tc_record record;
-  char bytes[];
-} copied;
+/* At most n of those that wait. */
+static int apply_waiting(tci_rollup *rollup, size_t n) {
+  const tc_record *records[1024];
+  int rc = TC_OK;
+  while (n && rollup->waiting.n && !rc) {
+    size_t count = tci_waiting_first(&rollup->waiting, n < sizeof records / sizeof *records ? n : sizeof records / sizeof *records, records);
+    rc = apply_records(rollup, records, count);
+    if (!rc) tci_waiting_drop(&rollup->waiting, count);
+    n -= count;
+  }
+  return rc;
+}
 
+static int mend_records(tci_rollup *rollup, const tc_record *const *records, size_t n) {
+  (void)pthread_mutex_lock(&rollup->mutex);
+  int rc = tci_rollup_mend(rollup, records, n);
+  (void)pthread_mutex_unlock(&rollup->mutex);
+  return rc ? rc : spill_if_due(rollup);
+}
+
+/* Rows copied out of the log: applying them may read the storage, which the walk over it may not. */
 typedef struct slice {
-  copied *first, **last;
-  size_t n;
+  tci_waiting rows;
   int64_t to_seq;
   int rc;
 } slice;
 
 static int keep_row(const tc_record *row, void *arg) {
   slice *s = arg;
-  size_t len = 0;
   if (row->seq > s->to_seq) return 1;
-  for (int i = 0; i < TC_COL_COUNT; i++) len += i == TC_COL_METADATA || i == TC_COL_KEY ? 0 : row->text[i].len;
-  copied *copy = tci_alloc(sizeof *copy + len);
-  if (!copy) {
-    s->rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
-    return 1;
-  }
-  copy->next = NULL;
-  copy->record = *row;
-  char *at = copy->bytes;
-  for (int i = 0; i < TC_COL_COUNT; i++) {
-    tc_text *text = &copy->record.text[i];
-    if (i == TC_COL_METADATA || i == TC_COL_KEY) *text = (tc_text){NULL, 0}; /* nothing counts them */
-    if (!text->ptr) continue;
-    memcpy(at, text->ptr, text->len);
-    text->ptr = at;
-    at += text->len;
-  }
-  *s->last = copy;
-  s->last = &copy->next;
-  s->n++;
-  return 0;
+  if (tci_waiting_put(&s->rows, row, 0)) s->rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
+  return s->rc != TC_OK;
 }
 
 /* As far as the rollup may go: facts must not be ahead of the index. */
 static int64_t bound_of(const tc_engine *engine) { return engine->ops->derive ? atomic_load(&engine->index_seq) : atomic_load(&engine->log_seq); }
 
-/* A slice of what lies between the cursor and the bound, from the log. */
-static int catch_up(tci_rollup *rollup) {
+/* A slice of the log behind seq. */
+static int from_log(tci_rollup *rollup, int64_t seq, int64_t to_seq, int (*fn)(tci_rollup *rollup, const tc_record *const *records, size_t n)) {
   tc_engine *engine = rollup->engine;
-  int64_t seq = atomic_load(&rollup->seq);
-  slice s = {.to_seq = bound_of(engine), .last = &s.first};
+  slice s = {.to_seq = to_seq};
   int rc = engine->ops->read_log(engine->storage, seq, SLICE, keep_row, &s);
   if (!rc) rc = s.rc;
-  if (!rc && !s.n && seq < s.to_seq) rc = tci_fail(TC_ECORRUPT, "the log has no event %lld", (long long)seq + 1);
-  const tc_record **records = rc ? NULL : tci_alloc(s.n * sizeof *records);
-  if (!rc && !records) rc = tci_fail(TC_ENOMEM, "out of memory for the rollup");
-  size_t n = 0;
-  for (const copied *copy = s.first; copy && !rc; copy = copy->next) records[n++] = &copy->record;
-  if (!rc) rc = apply_records(rollup, records, n);
-  for (copied *copy = s.first, *next; copy; copy = next) {
-    next = copy->next;
-    tci_free(copy);
+  if (!rc && !s.rows.n && seq < to_seq) rc = tci_fail(TC_ECORRUPT, "the log has no event %lld", (long long)seq + 1);
+  while (s.rows.n && !rc) {
+    const tc_record *records[1024];
+    size_t n = tci_waiting_first(&s.rows, sizeof records / sizeof *records, records);
+    rc = fn(rollup, records, n);
+    tci_waiting_drop(&s.rows, n);
   }
-  tci_free(records);
+  tci_waiting_drop(&s.rows, s.rows.n);
   return rc;
+}
+
+/* What lies behind the cursor, from the log. */
+static int catch_up(tci_rollup *rollup) {
+  if (tci_rollup_is_mending(rollup)) return from_log(rollup, atomic_load(&rollup->mended_seq), atomic_load(&rollup->mend_to_seq), mend_records);
+  return from_log(rollup, atomic_load(&rollup->seq), bound_of(rollup->engine), apply_records);
 }
 
 /* One job, if one waits. 1: there are more. */
@@ -235,22 +251,68 @@ static int run_job(tci_rollup *rollup) {
   return more;
 }
 
+/* ---- storms ---- */
+
+/* While events pour in, counting them waits: a storm is over in seconds, and until then the cores are for those who tip. What is waited for is bounded, in time and in memory. */
+static int may_wait(tci_rollup *rollup, size_t n, int64_t now_us) {
+  tci_waiting *w = &rollup->waiting;
+  if (n < STORM_EVENTS || w->n + n > WAIT_EVENTS || w->bytes > rollup->bytes_max / 2 || (w->n && now_us - w->since_us >= WAIT_US)) w->draining = 1;
+  return !w->draining;
+}
+
+/* In the order in which they came, none of them applied. */
+static int put_waiting(tci_rollup *rollup, tc_event *const *events, size_t n, int64_t now_us) {
+  int rc = TC_OK;
+  for (size_t i = 0; i < n && !rc; i++) {
+    if (rollup->waiting.n && events[i]->record.seq <= rollup->waiting.last_seq) continue;
+    rc = tci_waiting_put(&rollup->waiting, &events[i]->record, now_us);
+  }
+  if (!rc) return TC_OK;
+  tci_waiting_drop(&rollup->waiting, rollup->waiting.n); /* the log has them too */
+  return tci_fail(TC_ENOMEM, "out of memory for the rollup");
+}
+
+/* These follow what is applied and what waits. */
+static int follow(tci_rollup *rollup, tc_event *const *events, size_t n, int *soon) {
+  int64_t now_us = tci_engine_mono_us(rollup->engine);
+  int wait = n && may_wait(rollup, n, now_us), rc = TC_OK;
+  if (!wait && !rollup->waiting.n) {
+    rollup->waiting.draining = 0;
+    return apply_events(rollup, events, n);
+  }
+  rc = put_waiting(rollup, events, n, now_us);
+  if (!rc && !wait) rc = apply_waiting(rollup, n + SLICE);
+  *soon = wait;
+  return rc;
+}
+
+/* ---- one step ---- */
+
+static int step(tci_rollup *rollup, tc_event *const *events, size_t n, int *soon) {
+  int64_t seq = rollup->waiting.n ? rollup->waiting.last_seq : atomic_load(&rollup->seq);
+  int rc = TC_OK;
+  if (tci_rollup_is_mending(rollup)) rc = catch_up(rollup);
+  else if (n ? events[0]->record.seq <= seq + 1 : rollup->waiting.n > 0) rc = follow(rollup, events, n, soon);
+  else if (rollup->waiting.n) rc = apply_waiting(rollup, n + SLICE);
+  else if (seq < bound_of(rollup->engine)) rc = catch_up(rollup);
+  return rc ? rc : spill_if_due(rollup);
+}
+
 /* Without a derived file behind memory, everything stays in memory: then more of it is let grow, and nothing written. */
-void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, int *more) {
+void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_rollup_more *more) {
   tci_rollup *rollup = engine->rollup;
-  *more = 0;
+  int soon = 0;
+  *more = TCI_ROLLUP_DONE;
   if (!rollup) return;
-  int64_t seq = atomic_load(&rollup->seq);
-  int rc = TC_OK, follows = n && events[0]->record.seq <= seq + 1;
   if (rollup->failed && tci_engine_mono_us(engine) < rollup->retry_at_us) {
-    *more = run_job(rollup);
+    *more = run_job(rollup) ? TCI_ROLLUP_AT_ONCE : TCI_ROLLUP_DONE;
     return;
   }
-  if (follows) rc = apply_events(rollup, events, n);
-  else if (seq < bound_of(engine)) rc = catch_up(rollup);
-  if (!rc) rc = spill_if_due(rollup);
+  int rc = step(rollup, events, n, &soon);
   note(rollup, rc);
-  *more = run_job(rollup) || (!rc && atomic_load(&rollup->seq) < bound_of(engine));
+  int behind = !rc && (tci_rollup_is_mending(rollup) || atomic_load(&rollup->seq) < bound_of(engine));
+  if (run_job(rollup) || (behind && !soon)) *more = TCI_ROLLUP_AT_ONCE;
+  else if (soon) *more = TCI_ROLLUP_SOON;
 }
 
 /* ---- jobs ---- */
@@ -286,7 +348,7 @@ static int take_meta(tc_text key, tc_text value, void *arg) {
 
 static int load(tci_rollup *rollup) {
   tc_engine *engine = rollup->engine;
-  int rc = engine->random.fill(engine->random.userdata, rollup->keys, sizeof rollup->keys);
+  int rc = engine->random.fill(engine->random.userdata, &rollup->key, sizeof rollup->key);
   if (rc) return tci_fail(rc, "no randomness for the rollup");
   rc = engine->ops->facts_cursor(engine->storage, &rollup->stored_seq);
   if (!rc && rollup->stored_seq) rc = engine->ops->fact_first(engine->storage, TCI_SPACE_META, (tc_text){"", 0}, take_meta, rollup);
@@ -301,6 +363,8 @@ static int load(tci_rollup *rollup) {
   rollup->days_from = rollup->stored_seq ? rollup->newest_day + 1 : 0;
   rollup->all = rollup->standard = tci_hash_of(rollup, (tc_text){"", 0});
   atomic_store(&rollup->seq, rollup->stored_seq);
+  atomic_store(&rollup->mended_seq, rollup->tops_seq);
+  atomic_store(&rollup->mend_to_seq, rollup->stored_seq);
   return TC_OK;
 }
 
@@ -317,17 +381,19 @@ int tci_rollup_open(tc_engine *engine, uint64_t bytes) {
   }
   if (rc) return rc;
   engine->rollup = rollup;
-  int64_t behind = bound_of(engine) - rollup->stored_seq;
+  int64_t behind = bound_of(engine) - rollup->tops_seq;
   atomic_store(
     &rollup->ready_at_seq,
     atomic_load(&engine->log_seq)); /* what the log had at open, indexed or not: lists show it at once, by the tail, and no number may be without it */
-  while (behind <= AT_OPEN_MAX && atomic_load(&rollup->seq) < bound_of(engine) && !rc) rc = catch_up(rollup);
+  while (behind <= AT_OPEN_MAX && (tci_rollup_is_mending(rollup) || atomic_load(&rollup->seq) < bound_of(engine)) && !rc) rc = catch_up(rollup);
   note(rollup, rc);
   return TC_OK;
 }
 
 void tci_rollup_close(tci_rollup *rollup) {
   if (!rollup) return;
-  if (atomic_load(&rollup->seq) != rollup->stored_seq) note(rollup, tci_rollup_spill(rollup));
+  int rc = TC_OK;
+  if (atomic_load(&rollup->seq) != rollup->stored_seq || rollup->dirty_of[TCI_SPACE_TOP]) rc = tci_rollup_spill(rollup, 1);
+  note(rollup, rc);
   tci_rollup_free(rollup);
 }

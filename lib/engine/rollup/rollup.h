@@ -1,6 +1,6 @@
 /* rollup.h - sums, counts and boards over the log, kept as it grows: what the rest of the engine and lib/api see of it.
  *
- * The rollup is one more cursor. It runs on the indexer's thread, is as exact as the log, and nearly as fresh (0.2 to 1 s behind). docs/decisions/0006-cells.md says
+ * The rollup is one more cursor. It runs on the indexer's thread, is as exact as the log, and nearly as fresh (0.2 to 1 s behind, in a storm a few seconds). docs/decisions/0006-cells.md says
  * how it is made. Reads: any thread, several at once; they may read the derived file, so not on the front's thread. All return TC_OK or a code with its detail:
  * TC_ENOTSUP (the storage keeps no facts), TC_EBUSY (no reader is free, or the rollup is being built anew: it is far behind the log), TC_ESTORAGE, TC_ENOMEM, TC_ELIMIT.
  */
@@ -20,13 +20,21 @@ typedef struct tci_rollup tci_rollup;
 
 /* ---- life. Not needed by readers ---- */
 
-/* With the storage open. bytes: of memory; 0: 64 MiB. *out stays NULL, and it is no failure, when the storage has no facts. */
+/* With the storage open. bytes: of memory; 0: 128 MiB. *out stays NULL, and it is no failure, when the storage has no facts. */
 int tci_rollup_open(tc_engine *engine, uint64_t bytes);
 /* Writes what is not written yet, as far as the disk lets it. Takes NULL. No other call is running. */
 void tci_rollup_close(tci_rollup *rollup);
-/* Indexer's thread: these events follow what was given last, or are given again, or leave a hole: then they are read from the log. n may be 0. *more = 1: there
- * is more to do at once, ask again. Failures are logged and tried again: they are not the index's. */
-void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, int *more);
+typedef enum tci_rollup_more {
+  TCI_ROLLUP_DONE = 0,
+  TCI_ROLLUP_AT_ONCE, /* there is more to do, ask again */
+  TCI_ROLLUP_SOON     /* there is, and it waits for the end of a storm: ask again within a fifth of a second */
+} tci_rollup_more;
+/* Indexer's thread: these events follow what was given last, or are given again, or leave a hole: then they are read from the log. n may be 0. Failures are
+ * logged and tried again: they are not the index's. */
+void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_rollup_more *more);
+
+/* 1: the end of a storm, or of the engine, is waited for. Indexer's thread. */
+int tci_rollup_waits(const tc_engine *engine);
 
 /* ---- reading ---- */
 

@@ -90,6 +90,24 @@ void tci_standing_change(tci_rollup *rollup, const tci_standing *s, uint32_t day
   move_top(rollup, s->day, cell, old_day_sum, old_day_seq, sum, count, seq);
 }
 
+static void settle_top(tci_rollup *rollup, tci_group *group, tc_text name, tci_int128 sum, int64_t count, int64_t seq) {
+  if (tci_top_settle(&group->top, name, sum, count, seq)) tci_group_touch(rollup, group);
+}
+
+int tci_standing_settle(tci_rollup *rollup, tci_hash board, uint32_t day, tci_hash who, tc_text name) {
+  int rc = TC_OK;
+  tci_group *all = take_group(rollup, board, TCI_ALL_TIME, &rc), *of_day = take_group(rollup, board, day, &rc);
+  tci_cell_key key = tci_cell_key_of(board, TCI_ALL_TIME, who), past_key = tci_cell_key_of(board, day, who);
+  const tci_cell *cell = rc ? NULL : tci_cell_take(rollup, TCI_SPACE_BOARD, &key, no_text, name, &rc), *past = NULL;
+  if (!rc && cell->n[TCI_N_DAY] != day) past = tci_cell_take(rollup, TCI_SPACE_PAST, &past_key, no_text, name, &rc);
+  if (rc) return rc;
+  const int64_t *n = cell->n;
+  settle_top(rollup, all, name, cell->sum, n[TCI_N_COUNT], n[TCI_N_SEQ]);
+  if (past) settle_top(rollup, of_day, name, past->sum, past->n[TCI_N_COUNT], past->n[TCI_N_SEQ]);
+  else settle_top(rollup, of_day, name, day_sum(n), n[TCI_N_DAY_COUNT], n[TCI_N_DAY_SEQ]);
+  return TC_OK;
+}
+
 /* ---- reading it ---- */
 
 /* Everything in memory that a window of a board needs. */

@@ -24,6 +24,9 @@ int tci_standing_take(tci_rollup *rollup, tci_standing *out, tci_hash board, uin
 /* Cannot fail. */
 void tci_standing_change(tci_rollup *rollup, const tci_standing *standing, uint32_t day, tci_int128 amount, int64_t tips, int64_t seq);
 
+/* What he has now of both windows, into their tops: of a board whose tops were written before that (tci_top_settle). Indexer's thread, under the mutex. */
+int tci_standing_settle(tci_rollup *rollup, tci_hash board, uint32_t day, tci_hash who, tc_text name);
+
 /* What a reader gets. Of a window from == TCI_ALL_TIME: all time, else the days [from, to), a user as often as he is on one of them; value->n is as of TCI_SPACE_PAST, key says nothing. */
 int tci_standing_walk(tci_rollup *rollup, tci_hash board, uint32_t from, uint32_t to, tci_value_fn fn, void *arg);
 /* A user's, of all time or of a day. *found = 0: he is not there. value->name is not set. */

@@ -24,13 +24,17 @@ typedef struct tci_top_entry {
   size_t name_len;
 } tci_top_entry;
 
-/* Who moves, moves a byte of the order: entries are a cache line each, and a busy board has a hundred moves a second. */
+/* Who moves, moves a byte of the order and a head: entries are a cache line each, and a busy board has a hundred moves a second. */
 typedef struct tci_top {
   tci_top_entry *entries; /* in no order */
+  int64_t *heads;         /* in order: the sum, or as much of it as fits. So that a place is found by a look at one of the entries */
   uint32_t n, cap;
   uint8_t order[TCI_TOP_MAX + 1]; /* the best first: which entry */
   uint8_t complete;               /* nobody stands behind these */
   uint8_t stale;                  /* memory ended while it was changed: it is to be built again */
+  uint8_t settling;               /* it has a limit */
+  tci_top_sum limit_sum;          /* who stands behind this and is not in it may be missing: tci_top_settle */
+  int64_t limit_seq;
 } tci_top;
 
 /* i < n; 0: the best. */
@@ -41,6 +45,9 @@ void tci_top_append(tci_top *top, const tci_top_entry *entry);
 int tci_top_reserve(tci_top *top);
 /* A user's value was old_sum, old_seq (sum 0: he was not on the board) and is now `sum`, reached at seq. Reserved. 1: the prefix has changed. Out of memory makes it stale. */
 int tci_top_move(tci_top *top, tc_text name, tci_top_sum old_sum, int64_t old_seq, tci_top_sum sum, int64_t count, int64_t seq);
+/* For one that was written before its users' last changes: whatever a user had when it was, his value now is this. When it has been called for all that have changed since, in any order and
+ * any number of times, it is an exact prefix again, perhaps a shorter one. 1: it has changed. Out of memory makes it stale. */
+int tci_top_settle(tci_top *top, tc_text name, tci_top_sum sum, int64_t count, int64_t seq);
 int tci_top_needs_rebuild(const tci_top *top);
 /* 1: (a_sum, a_seq) stands before (b_sum, b_seq). */
 int tci_top_before(tci_top_sum a_sum, int64_t a_seq, tci_top_sum b_sum, int64_t b_seq);

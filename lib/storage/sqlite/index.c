@@ -23,9 +23,9 @@
 
 static const tci_migration migrations[] = {
   /* AUTOINCREMENT: what is known of a run in memory (listcache.h) must not come to be said of another one with its number.
-   * A file of another version is built anew: 1 had the fence's position in the run in place of `before`, 2 knew no currency, 3 kept a user and day twice. The names
+   * A file of another version is built anew: 1 had the fence's position in the run in place of `before`, 2 knew no currency, 3 kept a user and day twice, 4 had tops as new as the cells. The names
    * of lists hang on model/emoji_table.c: other Unicode data there are another version here. */
-  {4, "PRAGMA application_id=0x54634978;"
+  {5, "PRAGMA application_id=0x54634978;"
       "CREATE TABLE state(one INTEGER PRIMARY KEY CHECK(one=1), log_id BLOB NOT NULL, cursor INTEGER NOT NULL, fingerprint BLOB NOT NULL, newest_at INTEGER "
       "NOT NULL);"
       "CREATE TABLE runs(run INTEGER PRIMARY KEY AUTOINCREMENT, state INTEGER NOT NULL, entries INTEGER NOT NULL);"
