@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "base/thread.h"
 #include "server/api/app.h"
 #include "server/civet/kitchen.h"
@@ -183,6 +184,7 @@ static int serve(daemon_parts *d) {
     (void)snprintf(error, sizeof error, "cannot write to stdout");
     goto done;
   }
+  tci_url_hide(d->config.storage); /* it has been opened: from here on it is only shown */
   say(d, TC_LOG_INFO, "tipcurrentd %s, storage %s", tc_version(), d->config.storage);
   failed = tcd_front_run(d->app.front) != TC_OK;
   (void)snprintf(error, sizeof error, "the reactor failed");
@@ -197,7 +199,10 @@ int main(int argc, char **argv) {
   char error[TCD_CONFIG_ERROR_MAX];
   int action, status = EXIT_OK;
   memset(&d, 0, sizeof d);
-  if (tcd_config_load(&d.config, &action, argc, argv, environ, error, sizeof error)) {
+  int bad = tcd_config_load(&d.config, &action, argc, argv, environ, error, sizeof error);
+  for (int i = 1; i < argc; i++) tci_url_hide(argv[i]); /* `ps` shows them to everybody */
+  if (bad) {
+    tci_url_hide(error);
     (void)fprintf(stderr, "tipcurrentd: %s\n", error);
     return EXIT_USAGE;
   }

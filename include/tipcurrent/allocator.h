@@ -22,7 +22,7 @@ typedef struct tc_allocator {
 
 /* Says where all memory of the library's own comes from: once for the process (for a library linked statically, or loaded twice: once for each copy of it), before the first tc_open.
  * The struct is copied; functions and userdata must last as long as the library is loaded.
- * Not through it goes what others allocate: SQLite, libcurl and what that is built on, mbedTLS, the C library (threads' stacks, name look-ups). A host that wants those too has their own
+ * Not through it goes what others allocate: SQLite, libpq, libcurl and what that is built on, mbedTLS, the C library (threads' stacks, name look-ups). A host that wants those too has their own
  * means: sqlite3_config, curl_global_init_mem.
  * Any thread; does not block. Errors: TC_EINVAL (NULL, or a function is missing), TC_EVERSION, TC_ECONFLICT (there is one already, or the library has taken memory: an engine was opened). */
 TC_API int tc_allocator_set(const tc_allocator *allocator);

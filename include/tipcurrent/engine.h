@@ -71,7 +71,8 @@ enum {
 /* How to open an engine. Zero: the default. Beside what says otherwise all of it is copied. */
 typedef struct tc_options {
   size_t size;
-  const char *storage_url;                   /* "sqlite:PATH", "memory:"; required. PATH's two companions are named PATH with "-index" before its suffix */
+  const char *
+    storage_url; /* "sqlite:PATH", "postgresql://..." as libpq reads it, "memory:"; required. PATH's two companions are named PATH with "-index" before its suffix */
   uint64_t max_pending_bytes;                /* accepted but not committed: beyond it TC_EBUSY. 0: 64 MiB */
   uint32_t create_deadline_ms;               /* how long a create may wait for its commit. 0: 5000 */
   uint32_t flags;                            /* TC_MISMATCH_REPLAY, TC_NO_THREADS */

@@ -21,7 +21,9 @@ int64_t tci_webhooks_now_us(const tci_webhooks *w) { return w->engine->clock.wal
 /* A store that cannot be written now is tried again; what waits for it is bounded, since nothing new is taken meanwhile. */
 static int commit(tci_webhooks *w) {
   int rc = tci_ledger_commit(w);
-  if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the work store cannot be written, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
+  if (rc && rc != w->commit_error)
+    tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the work store cannot be written, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
+  w->commit_error = rc;
   return rc;
 }
 
@@ -97,7 +99,14 @@ static int pull(tci_webhooks *w) {
     int rc = event ? TC_OK : tci_sub_read(w->sub, &event);
     if (rc) {
       if (rc == TC_ETIMEOUT) w->stuck = 0, w->pulled_seq = atomic_load(&w->sub->passed_seq);
-      else tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the log cannot be read, will try again: %s", tci_fail_detail());
+      else if (rc != w->read_error) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the log cannot be read, will try again: %s", tci_fail_detail());
+      w->read_error = rc == TC_ETIMEOUT ? TC_OK : rc;
+      return 0;
+    }
+    w->read_error = TC_OK;
+    /* Who was registered before this event was committed must be among the targets; else it would pass him by. So the look comes after the event. */
+    if (w->seen_version != atomic_load(&w->version)) {
+      w->held = event;
       return 0;
     }
     rc = take_event(w, event);
@@ -394,9 +403,12 @@ static void finish(tci_webhooks *w) {
 int tci_webhooks_begin(tci_webhooks *w) {
   int rc = begin(w);
   w->running = !rc;
-  if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks do not run: %s: %s", tc_strerror(rc), tci_fail_detail());
-  if (rc) tci_free(w->due);
-  return w->running;
+  if (!rc) return 1;
+  if (rc != w->commit_error) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks do not run: %s: %s", tc_strerror(rc), tci_fail_detail());
+  w->commit_error = rc;
+  tci_free(w->due);
+  w->due = NULL;
+  return 0;
 }
 
 int tci_webhooks_turn(tci_webhooks *w) {
@@ -430,7 +442,10 @@ void tci_webhooks_end(tci_webhooks *w) {
 
 void *tci_webhooks_main(void *arg) {
   tci_webhooks *w = arg;
-  if (!tci_webhooks_begin(w)) return NULL;
+  while (!tci_webhooks_begin(w)) { /* a database that is away comes back */
+    if (atomic_load(&w->stop)) return NULL;
+    (void)poll(NULL, 0, POLL_MS);
+  }
   while (!atomic_load(&w->stop)) {
     int wait_ms = tci_webhooks_turn(w);
     (void)tci_webhooks_poll(w, atomic_load(&w->stop) ? 0 : wait_ms);

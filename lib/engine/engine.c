@@ -130,7 +130,7 @@ static int open_storage(tc_engine *engine, const tc_options *o) {
                         tci_fail_env, tci_emoji_canonical};
   tc_storage_state state = {0};
   engine->ops = o->storage_ops ? o->storage_ops : tci_storage_ops_of(o->storage_url);
-  if (!engine->ops) return tci_fail(TC_ENOTSUP, "storage_url: no backend serves \"%s\"", o->storage_url);
+  if (!engine->ops) return tci_fail(TC_ENOTSUP, "storage_url: no backend serves \"%.*s\"", (int)strcspn(o->storage_url, ":") + 1, o->storage_url);
   if (engine->ops->abi != TC_STORAGE_ABI) return tci_fail(TC_EVERSION, "storage_ops: abi %u, this library speaks %u", engine->ops->abi, TC_STORAGE_ABI);
   int rc = engine->ops->open(&engine->storage, o->storage_url, &env, &state);
   if (rc) return rc;

@@ -28,6 +28,7 @@
 #define TCI_INDEX_BATCH 16384      /* events an index transaction */
 #define TCI_CLOCK_HOLD_US 10000000 /* a backward step of the wall clock up to this is held */
 #define TCI_SUBS_MAX 1024
+#define TCI_PROBE_US 1000000 /* after a commit that failed: how often it is looked whether one would do again */
 
 /* One accepted create on its way. */
 typedef struct tci_pending {
@@ -108,7 +109,7 @@ struct tc_engine {
   atomic_int index_idle; /* the indexer waits for the first event */
   void *index_rows;      /* the indexer's working memory */
 
-  int64_t last_created_at_us; /* writer only */
+  int64_t last_created_at_us, probe_at_us; /* writer only */
 
   _Atomic int64_t log_seq, index_seq;
   _Atomic int64_t ready_at_seq; /* reads are served once index_seq is here: 0 in the usual case */

@@ -128,7 +128,10 @@ static void clean_up(tc_engine *engine, int64_t *again_us) {
   *again_us = IDLE_SLICE_US;
   if (!engine->ops->idle) return;
   int rc = engine->ops->idle(engine->storage, engine->clock.wall_us(engine->clock.userdata), &more);
-  if (rc) tci_engine_log(engine, TC_LOG_WARN, "clean-up failed, will be tried again: %s: %s", tc_strerror(rc), tci_fail_detail());
+  /* Where nobody writes, this is what notices that the storage is away, and that it is back. */
+  const rows *r = engine->index_rows;
+  if (!r->failed && atomic_exchange(&engine->index_error, rc) != rc && rc)
+    tci_engine_log(engine, TC_LOG_WARN, "clean-up failed, will be tried again: %s: %s", tc_strerror(rc), tci_fail_detail());
   if (!rc && more) *again_us = 0;
 }
 

@@ -87,9 +87,10 @@ static tci_pending *pop(tci_queue *queue) {
 void tci_queue_wait(tc_engine *engine, size_t recent) {
   tci_queue *queue = &engine->queue;
   pthread_mutex_lock(&queue->mutex);
-  while (!queue->head && !queue->jobs && !queue->closing) {
+  int waited = 0;
+  while (!queue->head && !queue->jobs && !queue->closing && !waited) {
     queue->writer_waits = 1;
-    (void)tci_cond_wait(&queue->filled, &queue->mutex, -1);
+    waited = tci_cond_wait(&queue->filled, &queue->mutex, atomic_load(&engine->commit_error) ? TCI_PROBE_US : -1);
     queue->writer_waits = 0;
   }
   for (int i = 0; i < YIELDS_MAX && queue->queued < recent - recent / 4 && !queue->closing; i++) {

@@ -131,16 +131,17 @@ typedef struct tci_webhooks {
   tci_parcel *unrecorded, *last_unrecorded;
   tci_parcel *landed; /* the transport has done with them */
   size_t parcels, in_flight;
-  size_t refused;       /* of in_flight: those with why */
-  int to_note;          /* of some target */
-  int transport_error;  /* what its last poll said */
-  int brimful;          /* the only webhook has so much waiting that nothing is taken until half of it has gone */
-  int stuck;            /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
-  int running;          /* between begin and end */
-  int64_t horizon_seq;  /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
-  int64_t pulled_seq;   /* every event up to it has become parcels or owed rows */
-  tc_event *held;       /* the next event, when there was no memory for its parcels */
-  struct due_rows *due; /* dispatch.c's working memory */
+  size_t refused;               /* of in_flight: those with why */
+  int to_note;                  /* of some target */
+  int transport_error;          /* what its last poll said */
+  int commit_error, read_error; /* of the work store, of the log: each is logged once */
+  int brimful;                  /* the only webhook has so much waiting that nothing is taken until half of it has gone */
+  int stuck;                    /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
+  int running;                  /* between begin and end */
+  int64_t horizon_seq;          /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
+  int64_t pulled_seq;           /* every event up to it has become parcels or owed rows */
+  tc_event *held;               /* the next event, when there was no memory for its parcels */
+  struct due_rows *due;         /* dispatch.c's working memory */
   tci_ledger ledger;
   int64_t trim_us;
 } tci_webhooks;

@@ -91,10 +91,10 @@ static int append(tc_engine *engine, tci_batch *batch) {
     failed(engine, batch, rc);
     return NOT_STORED;
   }
-  /* Somebody else holds the write lock: ask again until the deadlines. */
-  if (atomic_exchange(&engine->commit_error, rc) != rc) tci_engine_log(engine, TC_LOG_WARN, "the log is locked: %s", tci_fail_detail());
-  tci_batch_fail(batch, TC_EBUSY, "the log is locked by another process, nothing was stored", tci_engine_mono_us(engine));
-  answer_expired(engine, TC_EBUSY, "the log is locked by another process, nothing was stored");
+  /* Somebody else holds the write lock, or the database is away: ask again until the deadlines. */
+  if (atomic_exchange(&engine->commit_error, rc) != rc) tci_engine_log(engine, TC_LOG_WARN, "the log cannot be written now: %s", tci_fail_detail());
+  tci_batch_fail(batch, TC_EBUSY, "the log cannot be written now, nothing was stored", tci_engine_mono_us(engine));
+  answer_expired(engine, TC_EBUSY, "the log cannot be written now, nothing was stored");
   return LATER;
 }
 
@@ -128,6 +128,17 @@ static int is_settled(tc_engine *engine) {
   return 0;
 }
 
+/* While nobody asks for a commit, nothing else would tell that the fault is over: /readyz keeps callers away as long as it is said to last. */
+static void probe(tc_engine *engine) {
+  static const uint8_t no_batch[16];
+  int64_t now_us = tci_engine_mono_us(engine);
+  if (!atomic_load(&engine->commit_error) || atomic_load(&engine->closing) || now_us < engine->probe_at_us) return;
+  engine->probe_at_us = now_us + TCI_PROBE_US;
+  if (engine->ops->append(engine->storage, NULL, 0, no_batch, engine->clock.wall_us(engine->clock.userdata))) return;
+  atomic_store(&engine->commit_error, 0);
+  tci_engine_log(engine, TC_LOG_INFO, "the log can be written again");
+}
+
 int tci_writer_step(tc_engine *engine) {
   tci_batch *batch = engine->batch;
   if (batch->stage == TCI_BATCH_NONE && !is_settled(engine)) {
@@ -141,6 +152,8 @@ int tci_writer_step(tc_engine *engine) {
       batch->created_at_us = stamp(engine);
       tci_batch_resolve(engine, batch, &engine->hash_key);
       batch->stage = TCI_BATCH_APPENDS;
+    } else {
+      probe(engine);
     }
   }
   if (batch->stage != TCI_BATCH_NONE) {

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "list.h"
 #include "tipcurrent.h"
 
@@ -22,7 +23,7 @@
 
 const tcd_option tcd_options[] = {
   TEXT(listen, "127.0.0.1:8080", "address and port to serve; port 0 takes a free one, \":8080\" is every address"),
-  TEXT(storage, "sqlite:tipcurrent.db", "where events are kept: sqlite:PATH or memory:"),
+  TEXT(storage, "sqlite:tipcurrent.db", "where events are kept: sqlite:PATH, postgresql://USER@HOST/DATABASE or memory:"),
   SWITCH(allow_unauthenticated, "serve beyond loopback although anybody who reaches the port may write"),
   LIST(allowed_hosts, "localhost,127.0.0.1,[::1]", "names that the Host header may carry, without port; * is any"),
   LIST(origins, "same,loopback,null", "web origins that may call: same, loopback, null, https://example.com, or * for any"),
@@ -204,7 +205,10 @@ void tcd_option_print(const tcd_option *option, const tcd_config *config, FILE *
   uint64_t number = 0;
   if (option->type == TCD_OPTION_TEXT || option->type == TCD_OPTION_LIST) {
     memcpy(&text, field, sizeof text);
-    (void)fprintf(out, "%s = %s\n", option->name, text);
+    char *shown = tci_strndup(text, strlen(text));
+    if (shown) tci_url_hide(shown);
+    (void)fprintf(out, "%s = %s\n", option->name, shown ? shown : "");
+    tci_free(shown);
     return;
   }
   memcpy(&number, field, sizeof number);

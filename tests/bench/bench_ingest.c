@@ -2,6 +2,7 @@
  *
  * ingest_ratio: the bare program inserts for each event all that the product does.
  * ingest_narrow_ratio: only three indexes and the keys, as design.md's prototype.
+ * --storage postgresql: the same on a PostgreSQL server that is started for it (bench_ingest_pg.c).
  * The bare program commits in batches of the size that the engine's own commits had on average in the run before it; its index batches are the engine's limit.
  */
 #include <sqlite3.h>
@@ -13,6 +14,7 @@
 
 #include "bench_bare.h"
 #include "bench_flow.h"
+#include "bench_ingest_pg.h"
 #include "bench_util.h"
 
 enum { EVENTS = 300000, EVENTS_FULL = 4000000, PAIRS = 3, PAIRS_MAX = 100, SINGLE_US = 1000000 };
@@ -146,6 +148,11 @@ int main(int argc, char **argv) {
   bench_args args;
   static side ours, bare, narrow, single;
   double ratios[PAIRS_MAX], narrow_ratios[PAIRS_MAX];
+#ifdef TCI_POSTGRESQL
+  for (int i = 1; i + 1 < argc; i++) {
+    if (!strcmp(argv[i], "--storage") && !strcmp(argv[i + 1], "postgresql")) return bench_ingest_pg(argc, argv, i);
+  }
+#endif
   bench_begin(&args, argc, argv, "durable creates through the C API, indexes caught up, against bare SQLite");
   uint64_t events = args.full ? EVENTS_FULL : EVENTS;
   if (!args.pairs) args.pairs = PAIRS;

@@ -12,6 +12,7 @@ The last line is `N passed, N failed`: one for each client, and one for the post
 import argparse
 import array
 import bisect
+import contextlib
 import json
 import pathlib
 import random
@@ -21,7 +22,9 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / name) for name in ("wire", "postgres")]
+import harness  # noqa: E402
+import server  # noqa: E402
 from channels import ANSWER_S, EventStream, RawWebSocket, Silent, SockJSWebSocket, XhrPolling, XhrStreaming, told_apart  # noqa: E402
 from client import WireError  # noqa: E402
 from harness import Daemon, wait_for  # noqa: E402
@@ -257,6 +260,9 @@ class Watcher(threading.Thread):
 
 
 def read_log(path):
+    if harness.POSTGRES is not None:
+        rows = harness.POSTGRES.sql("SELECT seq, kind, room, key FROM %s.events ORDER BY seq" % harness.schema_of(path)).splitlines()
+        return [(int(seq), int(kind), room, key or None) for seq, kind, room, key in (row.split("|") for row in rows)]
     with sqlite3.connect("file:%s?mode=ro" % path, uri=True) as log:
         return log.execute("SELECT seq, kind, room, key FROM events ORDER BY seq").fetchall()
 
@@ -351,6 +357,7 @@ def main():
     parser.add_argument("--rooms", type=int, default=100)
     parser.add_argument("--kill-every", type=float, default=30, help="seconds, give or take a half")
     parser.add_argument("--stay", type=float, default=8, help="a session's longest life in seconds")
+    parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     random.seed(options.seed)
@@ -358,12 +365,13 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     threading.stack_size(512 * 1024)
-    world = World(options)
-    try:
+    with contextlib.ExitStack() as stack:
+        if options.storage == "postgresql":
+            harness.POSTGRES = stack.enter_context(server.Server())
+        world = World(options)
+        stack.callback(world.daemon.clean_up)
         world.start()
         return judge(world, *churn(world, options))
-    finally:
-        world.daemon.clean_up()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 #include "engine_kit.h"
 
 #include <dirent.h>
+#ifdef TCI_POSTGRESQL
+#include <libpq-fe.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +35,8 @@ void kit_clock_add(int64_t us) {
 
 int64_t kit_clock_wall(void) { return atomic_load(&wall_us); }
 
+const char *kit_server(void) { return getenv("TIPCURRENT_TEST_PG"); }
+
 void kit_init(kit *k, int backend) {
   memset(k, 0, sizeof *k);
   atomic_store(&wall_us, 1705314645123456);
@@ -41,7 +46,8 @@ void kit_init(kit *k, int backend) {
   } else {
     (void)snprintf(k->dir, sizeof k->dir, "/tmp/tc-engine-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(k->dir));
-    (void)snprintf(k->url, sizeof k->url, "sqlite:%s/tc.db", k->dir);
+    if (kit_server()) (void)snprintf(k->url, sizeof k->url, "%s?options=-csearch_path%%3D%%22%s%%22", kit_server(), strrchr(k->dir, '/') + 1);
+    else (void)snprintf(k->url, sizeof k->url, "sqlite:%s/tc.db", k->dir);
   }
   k->options = (tc_options)TC_OPTIONS_INIT;
   k->options.clock = &fake_clock;
@@ -61,6 +67,30 @@ void kit_close(kit *k) {
   pumped = NULL;
   ck_assert_int_eq(tc_close(k->engine), TC_OK);
   k->engine = NULL;
+}
+
+#ifdef TCI_POSTGRESQL
+static void forget_on_server(kit *k) {
+  char sql[128];
+  PGconn *db = PQconnectdb(kit_server());
+  (void)snprintf(sql, sizeof sql, "DELETE FROM \"%s\".meta WHERE name='index_version'", strrchr(k->dir, '/') + 1);
+  PGresult *result = PQexec(db, sql);
+  ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(db));
+  PQclear(result);
+  PQfinish(db);
+}
+#else
+static void forget_on_server(kit *k) { ck_abort_msg("%s: built without PostgreSQL", k->url); }
+#endif
+
+void kit_forget_index(kit *k) {
+  char path[128];
+  if (kit_server()) {
+    forget_on_server(k);
+    return;
+  }
+  (void)snprintf(path, sizeof path, "%s/tc-index.db", k->dir);
+  ck_assert_msg(!unlink(path), "%s", path);
 }
 
 void kit_clean(kit *k) {
@@ -110,7 +140,7 @@ static int faulty_derive(tc_storage *storage, const tc_record *rows, size_t n) {
 
 const tc_storage_ops *kit_faulty(int backend) {
   memset(&kit_fault, 0, sizeof kit_fault);
-  real_ops = backend ? &tci_sqlite_ops : &tci_memory_ops;
+  real_ops = backend ? tci_storage_ops_of(kit_server() ? kit_server() : "sqlite:") : &tci_memory_ops;
   faulty_ops = *real_ops;
   faulty_ops.append = faulty_append;
   faulty_ops.append_outcome = faulty_outcome;

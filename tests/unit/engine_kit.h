@@ -9,11 +9,12 @@
 #include "tipcurrent.h"
 #include "tipcurrent/sys/storage.h"
 
-#define KIT_BACKENDS 2 /* 0: memory, 1: SQLite in a directory of its own */
+#define KIT_BACKENDS 2 /* 0: memory, 1: SQLite in a directory of its own, or PostgreSQL in a schema of its own where kit_server() is not NULL */
+const char *kit_server(void);
 
 typedef struct kit {
   char dir[64];
-  char url[128];
+  char url[256];
   tc_options options; /* to change before kit_open */
   tc_engine *engine;
 } kit;
@@ -21,6 +22,7 @@ typedef struct kit {
 void kit_init(kit *k, int backend); /* fake clock at 2024-01-15T10:30:45.123Z, both clocks move together */
 void kit_open(kit *k);              /* without threads where the environment has KIT_NO_THREADS: then kit_until runs the engine */
 void kit_close(kit *k);             /* the engine only: kit_open opens the same files again */
+void kit_forget_index(kit *k);      /* what is derived is gone; the engine is closed */
 void kit_clean(kit *k);             /* the engine and the directory */
 
 void kit_clock_set(int64_t wall_us);

@@ -154,12 +154,14 @@ static int (*const steps[])(void) = {put,      read_docs, commit, read_state,   
 
 /* Runs all steps; the nth allocation of step `at` fails. Returns how many it makes. */
 static int run(size_t at, int nth) {
-  char url[128];
+  const char *server = getenv("TIPCURRENT_TEST_PG"); /* then this run is about PostgreSQL */
+  char url[256];
   tc_storage_state state;
   int made = 0;
   (void)snprintf(directory, sizeof directory, "/tmp/tc-oom-XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(directory));
-  (void)snprintf(url, sizeof url, ops == &tci_memory_ops ? "memory:" : "sqlite:%s/tc.db", directory);
+  if (server) (void)snprintf(url, sizeof url, "%s?options=-csearch_path%%3Do%d_%d", server, (int)getpid(), nth);
+  else (void)snprintf(url, sizeof url, ops == &tci_memory_ops ? "memory:" : "sqlite:%s/tc.db", directory);
   ck_assert_int_eq(ops->open(&storage, url, &storage_env, &state), TC_OK);
   doc_id = 0;
   for (size_t i = 0; i < STEPS; i++) {
@@ -174,7 +176,7 @@ static int run(size_t at, int nth) {
   ck_assert_msg(!ops->check(storage), "step %zu, allocation %d: %s", at, nth, last_fail());
   ops->close(storage);
   ck_assert_int_eq(oom_blocks, 0);
-  if (ops == &tci_memory_ops) return rmdir(directory) ? -1 : made;
+  if (ops != &tci_sqlite_ops) return rmdir(directory) ? -1 : made;
   char command[96];
   (void)snprintf(command, sizeof command, "rm -rf %s", directory);
   ck_assert_int_eq(system(command), 0);
@@ -198,12 +200,28 @@ START_TEST(sqlite_backend) {
 }
 END_TEST
 
+#ifdef TCI_POSTGRESQL
+/* Ours only: libpq has an allocator of its own, and says so when it has no memory. */
+START_TEST(postgres_backend) {
+  ops = &tci_postgres_ops;
+  run_each((size_t)_i);
+}
+END_TEST
+#endif
+
 int main(void) {
   Suite *suite = suite_create("storage: out of memory");
   TCase *all = tcase_create("each allocation");
   tcase_set_timeout(all, 120);
-  tcase_add_loop_test(all, memory_backend, 0, (int)STEPS);
-  tcase_add_loop_test(all, sqlite_backend, 0, (int)STEPS);
+  if (!getenv("TIPCURRENT_TEST_PG")) {
+    tcase_add_loop_test(all, memory_backend, 0, (int)STEPS);
+    tcase_add_loop_test(all, sqlite_backend, 0, (int)STEPS);
+  }
+#ifdef TCI_POSTGRESQL
+  else {
+    tcase_add_loop_test(all, postgres_backend, 0, (int)STEPS);
+  }
+#endif
   suite_add_tcase(suite, all);
   return run_suite(suite);
 }

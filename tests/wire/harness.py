@@ -1,5 +1,7 @@
 """Starts, stops, kills and restarts tipcurrentd for the tests, and the base of every test class."""
 
+import functools
+import hashlib
 import http
 import json
 import os
@@ -18,6 +20,7 @@ from client import Client, Connection
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TIPCURRENTD") or str(ROOT / "build" / "server" / "tipcurrentd")
+POSTGRES = None  # run.py --storage postgresql: the server that all daemons of this run use, each with a schema of its own
 START_S = 15.0
 STOP_S = 15.0
 TIMESTAMP = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
@@ -47,6 +50,30 @@ def run_once(*flags, timeout=20, cwd=None, env=None):
     return subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=timeout, cwd=cwd, env=environment(env))
 
 
+def schema_of(database):
+    """The same path, the same schema."""
+    return "w" + hashlib.sha256(str(database).encode()).hexdigest()[:16]
+
+
+def storage_of(database):
+    """The storage of a daemon whose files would be there."""
+    return "sqlite:%s" % database if POSTGRES is None else POSTGRES.url(schema=schema_of(database))
+
+
+def sqlite_only(test):
+    """For tests of SQLite's files."""
+
+    def skip_on_postgres(self, *args, **more):
+        if POSTGRES is not None:
+            self.skipTest("about SQLite's files")
+        return test(self, *args, **more)
+
+    if isinstance(test, type):
+        test.setUp = sqlite_only(test.setUp)
+        return test
+    return functools.wraps(test)(skip_on_postgres)
+
+
 class Daemon:
     """One tipcurrentd on a free port with files in a directory of its own."""
 
@@ -57,7 +84,7 @@ class Daemon:
         self.owns_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tipcurrent-wire-"))
         self.database = self.directory / name
-        self.storage = storage or "sqlite:%s" % self.database
+        self.storage = storage or storage_of(self.database)
         self.index = self.directory / "tc-index.db"
         self.errors = self.directory / "stderr.log"
         self.process = None
@@ -127,6 +154,20 @@ class Daemon:
         self.kill()
         if self.owns_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def forget_index(self):
+        """What is derived is gone; the daemon must not run."""
+        if POSTGRES is not None:
+            POSTGRES.sql("DELETE FROM %s.meta WHERE name='index_version'" % schema_of(self.database))
+        for path in self.directory.glob("tc-index.db*"):
+            path.unlink()
+
+    def forget(self):
+        """The log and all that belongs to it is gone; the daemon must not run."""
+        if POSTGRES is not None:
+            POSTGRES.sql("SET client_min_messages=error; DROP SCHEMA %s CASCADE" % schema_of(self.database))
+        for path in self.directory.glob("tc*"):
+            path.unlink()
 
     def running(self):
         return self.process is not None and self.process.poll() is None

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the wire tests: run.py [pattern] [--slow].
+"""Runs the wire tests: run.py [pattern] [--slow] [--storage postgresql].
 
-pattern: only tests whose file.Class.name contains it. --slow: the long versions too.
+pattern: only tests whose file.Class.name contains it. --slow: the long versions too. --storage: all but what is about SQLite's files, on a server started for it.
 The last line is `N passed, N failed`; the exit code is 1 when anything failed.
 """
 
@@ -84,13 +84,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pattern", nargs="?", default="")
     parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite")
     options = parser.parse_args()
     if options.slow:
         os.environ["TIPCURRENT_TEST_SLOW"] = "1"
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent / "postgres")]
     import harness
+    import server
 
     if not os.access(harness.BINARY, os.X_OK):
         print("no tipcurrentd at %s (set TIPCURRENTD)" % harness.BINARY)
@@ -104,7 +106,15 @@ def main():
         print("0 passed, 1 failed")
         return 1
     report = Report()
-    chosen.run(report)
+    if options.storage == "postgresql":
+        if not server.binaries():
+            print("skipped: no PostgreSQL server here: ./scripts/deps --test installs it")
+            return server.SKIPPED
+        with server.Server() as database:
+            harness.POSTGRES = database
+            chosen.run(report)
+    else:
+        chosen.run(report)
     print("%d passed, %d failed" % (report.passed, report.failed))
     return 1 if report.failed else 0
 

@@ -8,6 +8,7 @@ import threading
 import unittest
 
 from client import WireError
+import harness
 from harness import OwnDaemonCase
 
 CLIENTS = 8
@@ -99,7 +100,7 @@ class CrashTest(OwnDaemonCase):
                 self.assertEqual(found.body, answer.body)
         client.close()
 
-    def check_files(self, daemon, ledger):
+    def check_sqlite(self, daemon):
         for path in (daemon.database, daemon.index):
             with sqlite3.connect("file:%s?mode=ro" % path, uri=True) as database:
                 self.assertEqual(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
@@ -107,6 +108,14 @@ class CrashTest(OwnDaemonCase):
         log = sqlite3.connect("file:%s?mode=ro" % daemon.database, uri=True)
         rows = log.execute("SELECT seq, kind, id, key FROM events ORDER BY seq").fetchall()
         log.close()
+        return rows
+
+    def check_files(self, daemon, ledger):
+        if harness.POSTGRES is None:
+            rows = self.check_sqlite(daemon)
+        else:
+            text = harness.POSTGRES.sql("SELECT seq, kind, id, key FROM %s.events ORDER BY seq" % harness.schema_of(daemon.database))
+            rows = [(int(seq), int(kind), int(number), key) for seq, kind, number, key in (line.split("|") for line in text.splitlines())]
         self.assertEqual([seq for seq, _, _, _ in rows], list(range(1, len(rows) + 1)), "seq has holes")
         numbers = {"tips": 1, "reactions": 2}
         for number in numbers.values():
@@ -148,8 +157,7 @@ class CrashTest(OwnDaemonCase):
 
     def kill_while_rebuilding(self, daemon, choose):
         """The derived file is gone; its rebuild is killed again and again, also under load."""
-        for path in daemon.directory.glob("tc-index.db*"):
-            path.unlink()
+        daemon.forget_index()
         for _ in range(3):
             daemon.start()
             threading.Event().wait(choose.uniform(0.0, 0.08))
@@ -168,8 +176,7 @@ class CrashTest(OwnDaemonCase):
                 ledger.acked[key] = ("tips", json.loads(line)["event"]["id"])
         client.close()
         daemon.kill()
-        for path in daemon.directory.glob("tc-index.db*"):
-            path.unlink()
+        daemon.forget_index()
         behind = 0
         for _ in range(6):
             daemon.flags = ["--tail-max-events", "4096"]

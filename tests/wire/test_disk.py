@@ -2,9 +2,10 @@
 
 import unittest
 
-from harness import OwnDaemonCase, tip, wait_for
+from harness import OwnDaemonCase, sqlite_only, tip, wait_for
 
 
+@sqlite_only
 class FullDiskTest(OwnDaemonCase):
     LIMIT = 3 << 20
 

@@ -184,7 +184,7 @@ class GoalCrashTest(OwnDaemonCase):
         ids = lambda: sorted(one["goalId"] for one in http.get("/api/events/goal.reached?size=100").json["content"])
         wait_for(lambda: len(ids()) >= 12, what="twelve goals reached")
         daemon.kill()
-        daemon.index.unlink()
+        daemon.forget_index()
         daemon.start().wait_ready()
         http = daemon.client()
         self.assertEqual(http.post("/api/tips", tip("r", amount="1")).status, 201)

@@ -175,8 +175,7 @@ class RestartTest(OwnDaemonCase):
             else:
                 daemon.stop_clean()
             if way == "rebuild":
-                for path in daemon.directory.glob("tc-index.db*"):
-                    path.unlink()
+                daemon.forget_index()
             daemon = self.launch(directory=daemon.directory).wait_ready()
             http = daemon.client()
             for i, (key, answer) in enumerate(first.items()):

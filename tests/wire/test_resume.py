@@ -72,8 +72,7 @@ class RestartTest(OwnDaemonCase):
         daemon = self.launch().wait_ready()
         post(daemon, "r", 20)
         daemon.stop_clean()
-        for file in daemon.directory.glob("tc*"):
-            file.unlink()
+        daemon.forget()
         daemon.start().wait_ready()
         stomp = open_stomp(self, daemon=daemon)
         self.assertEqual(stomp.subscribe("/topic/rooms/r", after=20)["recovered"], "false")

@@ -7,7 +7,7 @@ import unittest
 
 from client import WireError
 from harness import OwnDaemonCase, tip, wait_for
-from test_storage import WriteLock
+from locks import lock_log
 
 
 class StopTest(OwnDaemonCase):
@@ -114,7 +114,7 @@ class StopTest(OwnDaemonCase):
 
     def test_running_creates_are_answered(self):
         daemon = self.launch().wait_ready()
-        lock = WriteLock(daemon.database)
+        lock = lock_log(daemon)
         thread, answers = self.waiting_create(daemon)
         daemon.process.terminate()
         lock.leave()
@@ -131,7 +131,7 @@ class StopTest(OwnDaemonCase):
 
     def test_a_second_signal_ends_it_at_once(self):
         daemon = self.launch("--create-deadline-ms", "20000", "--stop-grace-ms", "20000").wait_ready()
-        lock = WriteLock(daemon.database)
+        lock = lock_log(daemon)
         self.waiting_create(daemon)
         daemon.process.terminate()
         wait_for(lambda: "stopping" in daemon.stderr(), 5, "the stop")

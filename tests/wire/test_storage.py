@@ -10,19 +10,9 @@ import threading
 import time
 import unittest
 
-from harness import OwnDaemonCase, run_once, tip, wait_for
-
-
-class WriteLock:
-    """Another process's transaction: BEGIN IMMEDIATE on the log, held until leave()."""
-
-    def __init__(self, path):
-        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self.connection.execute("BEGIN IMMEDIATE")
-
-    def leave(self):
-        self.connection.execute("ROLLBACK")
-        self.connection.close()
+import harness
+from harness import OwnDaemonCase, run_once, sqlite_only, tip, wait_for
+from locks import lock_log
 
 
 class LockedLogTest(OwnDaemonCase):
@@ -46,7 +36,7 @@ class LockedLogTest(OwnDaemonCase):
         daemon = self.launch().wait_ready()
         http = daemon.client()
         first = http.post("/api/tips", tip("locked"))
-        lock = WriteLock(daemon.database)
+        lock = lock_log(daemon)
         held = time.monotonic()
         threads, answers = self.post_fifty(daemon)
         reads = 0
@@ -70,7 +60,7 @@ class LockedLogTest(OwnDaemonCase):
 
     def test_a_lock_beyond_the_deadline_is_a_clean_503(self):
         daemon = self.launch("--create-deadline-ms", "1000").wait_ready()
-        lock = WriteLock(daemon.database)
+        lock = lock_log(daemon)
         threads, answers = self.post_fifty(daemon)
         for thread in threads:
             thread.join(30)
@@ -90,6 +80,7 @@ class LockedLogTest(OwnDaemonCase):
         daemon.stop_clean()
 
 
+@sqlite_only
 class RefusedFilesTest(OwnDaemonCase):
     """O-46"""
 
@@ -185,10 +176,10 @@ class SecondDaemonTest(OwnDaemonCase):
         daemon = self.launch().wait_ready()
         http = daemon.client()
         self.assertEqual(http.post("/api/tips", tip(), "second").status, 201)
-        ended = run_once("--listen", "127.0.0.1:0", "--storage", "sqlite:%s" % daemon.database)
+        ended = run_once("--listen", "127.0.0.1:0", "--storage", daemon.storage)
         self.assertEqual((ended.returncode, ended.stdout), (1, ""), ended)
         self.assertEqual(len(ended.stderr.splitlines()), 1, ended.stderr)
-        self.assertIn(str(daemon.database), ended.stderr)
+        self.assertIn(str(daemon.database) if harness.POSTGRES is None else "another node has it open", ended.stderr)
         self.assertEqual(http.post("/api/tips", tip(), "second").status, 200)
         http.close()
         daemon.stop_clean()
@@ -205,6 +196,7 @@ class SecondDaemonTest(OwnDaemonCase):
         self.assertIn(address, ended.stderr)
         daemon.stop_clean()
 
+    @sqlite_only
     def test_the_same_files_by_another_name(self):
         """A link is the same file: two writers on one log must not be, however they are named."""
         daemon = self.launch().wait_ready()
@@ -220,6 +212,7 @@ class SecondDaemonTest(OwnDaemonCase):
         daemon.stop_clean()
 
 
+@sqlite_only
 class NamesTest(OwnDaemonCase):
     def test_paths_of_every_kind(self):
         """What SQLite's URIs, SQL and shells find special is a plain path here; the companion stands beside it."""
@@ -264,6 +257,7 @@ class NamesTest(OwnDaemonCase):
         self.assertEqual([path.name for path in directory.iterdir()], ["stderr.log"])
 
 
+@sqlite_only
 class RebuildTest(OwnDaemonCase):
     EVENTS = 200000
 

@@ -168,7 +168,7 @@ typedef struct tc_storage_ops {
   /* Must. Appends the items in order, all or nothing, durable on return: survives power loss. Numbers them: seq without holes, id = last of the kind + 1.
    * A key (TC_KEY_SPACE of the kind, TC_COL_KEY) that an event at or below index_seq, younger than idempotency_ttl_s at the new record's created_at_us, already has is the item's
    * result, not a failure; the engine has compared with younger events and within the batch, so keys in one call differ. Non-key items are always appended.
-   * batch_id names this call for append_outcome. May block.
+   * batch_id names this call for append_outcome. May block. n 0: stores no event, and tells whether one could be stored now.
    * Errors: TC_EBUSY (locked by others: nothing stored, ask again), TC_ESTORAGE (nothing stored), TC_EUNKNOWN (may be stored: ask append_outcome). */
   int (*append)(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
   /* Must. After TC_EUNKNOWN: *stored = 1 and the items' seq, id and results are set as append would have, or 0. Errors: TC_EUNKNOWN: still cannot tell. */

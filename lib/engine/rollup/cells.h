@@ -97,6 +97,8 @@ struct tci_rollup {
   int whole;                         /* the same of cells without a time */
   uint64_t *ever;                    /* ever.c; NULL: nothing is known */
   size_t ever_mask;
+  int ever_filling; /* it does not know all that the store has yet */
+  tci_cell_key ever_from;
   uint32_t newest_quarter, newest_day;
   uint32_t dirty_from, dirty_to; /* quarters that have something dirty lie in [from, to] */
   tci_hours hours;
@@ -169,7 +171,8 @@ void tci_cells_evict(tci_rollup *rollup, uint64_t until);
 void tci_cells_free(tci_rollup *rollup);
 
 /* ---- ever.c: a filter of the cells of TCI_SPACE_BOARD that were ever written ---- */
-void tci_ever_open(tci_rollup *rollup, uint64_t bytes); /* of a store that is empty; at most so many bytes */
+void tci_ever_open(tci_rollup *rollup, uint64_t bytes); /* at most so many bytes */
+void tci_ever_fill(tci_rollup *rollup);                 /* while ever_filling: a slice of what the store had at open. Indexer's thread */
 void tci_ever_add(tci_rollup *rollup, const tci_cell_key *key);
 int tci_ever_has(const tci_rollup *rollup, const tci_cell_key *key); /* 0: it is not in the store */
 

@@ -308,10 +308,11 @@ void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_r
     *more = run_job(rollup) ? TCI_ROLLUP_AT_ONCE : TCI_ROLLUP_DONE;
     return;
   }
+  if (rollup->ever_filling) tci_ever_fill(rollup);
   int rc = step(rollup, events, n, &soon);
   note(rollup, rc);
   int behind = !rc && (tci_rollup_is_mending(rollup) || atomic_load(&rollup->seq) < bound_of(engine));
-  if (run_job(rollup) || (behind && !soon)) *more = TCI_ROLLUP_AT_ONCE;
+  if (run_job(rollup) || (behind && !soon) || (!rc && rollup->ever_filling)) *more = TCI_ROLLUP_AT_ONCE;
   else if (soon) *more = TCI_ROLLUP_SOON;
 }
 
@@ -358,7 +359,7 @@ static int load(tci_rollup *rollup) {
   if (rollup->stored_seq) rc = tci_rollup_tell_goals(rollup);
   if (rc) return rc;
   rollup->failed = 0;
-  if (!rollup->stored_seq) tci_ever_open(rollup, rollup->bytes_max / EVER_SHARE);
+  tci_ever_open(rollup, rollup->bytes_max / EVER_SHARE);
   rollup->quarters_from = rollup->stored_seq ? rollup->newest_quarter + 1 : 0;
   rollup->days_from = rollup->stored_seq ? rollup->newest_day + 1 : 0;
   rollup->all = rollup->standard = tci_hash_of(rollup, (tc_text){"", 0});

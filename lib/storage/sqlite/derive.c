@@ -1,8 +1,8 @@
 /* derive.c - what the indexer thread does: a batch of events into the index, where its entries, sorted, are a run; and a slice of tidying up. */
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "storage/sqlite/sqlite.h"
+
+#define ENTRIES_MAX (TCI_LISTS_MAX + 2) /* of an event: its lists, its id and its key */
 
 /* A batch on its way. */
 typedef struct new_entries {
@@ -12,40 +12,16 @@ typedef struct new_entries {
   int64_t newest_us;
 } new_entries;
 
-static int by_entry(const void *a, const void *b) { return tci_entry_compare(a, b); }
-
-#define BUCKETS 4096 /* by the leading 12 bits of h */
-
-static size_t bucket_of(const tci_entry *entry) { return (size_t)(((uint64_t)entry->h ^ UINT64_C(1) << 63) >> 52); }
-
-/* h is a hash, so one distribution by its leading bits leaves a few entries a bucket, or one list, to compare. */
-static int sort(new_entries *entries) {
-  size_t *starts = tci_array(BUCKETS + 1, sizeof *starts);
-  tci_entry *sorted = tci_alloc(entries->count * sizeof *sorted);
-  if (!starts || !sorted) {
-    tci_free(starts);
-    tci_free(sorted);
-    return TC_ENOMEM;
-  }
-  for (size_t i = 0; i < entries->count; i++) starts[bucket_of(&entries->at[i]) + 1]++;
-  for (size_t i = 0; i < BUCKETS; i++) starts[i + 1] += starts[i];
-  for (size_t i = 0; i < entries->count; i++) sorted[starts[bucket_of(&entries->at[i])]++] = entries->at[i];
-  /* Each start has moved on to its bucket's end. */
-  for (size_t i = 0, from = 0; i < BUCKETS; from = starts[i++]) qsort(sorted + from, starts[i] - from, sizeof *sorted, by_entry);
-  tci_free(starts);
-  tci_free(entries->at);
-  entries->at = sorted;
-  return TC_OK;
-}
-
 static int collect(new_entries *entries, const tci_sipkey *key, const tc_record *rows, size_t n) {
-  entries->at = n > SIZE_MAX / TCI_LISTS_MAX / sizeof *entries->at ? NULL : tci_alloc(n * TCI_LISTS_MAX * sizeof *entries->at);
+  entries->at = n > SIZE_MAX / ENTRIES_MAX / sizeof *entries->at ? NULL : tci_alloc(n * ENTRIES_MAX * sizeof *entries->at);
   entries->keys = entries->at ? tci_array(n, sizeof *entries->keys) : NULL;
   if (!entries->keys) return TC_ENOMEM;
   for (size_t i = 0; i < n; i++) {
     const tc_record *row = &rows[i];
-    tci_list_name names[TCI_LISTS_MAX];
+    tci_list_name names[ENTRIES_MAX];
     size_t lists = tci_lists_of_record(key, row, names);
+    names[lists++] = tci_list_of_id(key, row->kind, row->id);
+    if (row->text[TC_COL_KEY].ptr) names[lists++] = tci_list_of_key(key, row->kind, row->text[TC_COL_KEY]);
     for (size_t j = 0; j < lists; j++) {
       tci_entry made = {names[j].h, names[j].g, row->created_at_us, row->seq};
       entries->at[entries->count++] = made;
@@ -53,7 +29,7 @@ static int collect(new_entries *entries, const tci_sipkey *key, const tc_record 
     }
     if (row->created_at_us > entries->newest_us) entries->newest_us = row->created_at_us;
   }
-  return sort(entries);
+  return tci_entries_sort(&entries->at, entries->count);
 }
 
 static int put_run(tc_storage *storage, const new_entries *entries) {

@@ -254,6 +254,10 @@ int tci_log_append(tc_storage *storage, tc_append *items, size_t n, const uint8_
   (void)now_us; /* a key's age is measured from record to record */
   int64_t *known = NULL;
   size_t fresh = 0;
+  if (!n) {
+    int rc = tci_log_overwrite(storage, batch_id); /* a commit that changes no event */
+    return rc ? tci_db_fail(&storage->log, rc, "write") : TC_OK;
+  }
   int code = known_of(storage, items, n, &known, &fresh);
   if (!code && fresh) code = append_rows(storage, items, n, known, fresh, batch_id);
   if (!code) publish(&storage->end, items, n, known);

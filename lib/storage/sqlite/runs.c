@@ -5,15 +5,6 @@
 #include "base/mem.h"
 #include "storage/sqlite/sqlite.h"
 
-static int order(int64_t a, int64_t b) { return (a > b) - (a < b); }
-
-int tci_entry_compare(const tci_entry *a, const tci_entry *b) {
-  int by = order(a->h, b->h);
-  if (!by) by = order(a->g, b->g);
-  if (!by) by = order(a->created_at_us, b->created_at_us);
-  return by ? by : order(a->seq, b->seq);
-}
-
 int tci_runs_reserve(tci_run_set *set, size_t more) {
   size_t cap = set->cap ? set->cap : 16;
   if (set->count + more <= set->cap) return SQLITE_OK;

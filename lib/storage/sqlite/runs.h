@@ -10,13 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct tci_db;
+#include "storage/lists.h"
 
-/* (list, createdAt, seq): event seq is in the list. Sorted by all four as signed numbers. */
-typedef struct tci_entry {
-  int64_t h, g; /* the list's name; h < 0: the list of a key */
-  int64_t created_at_us, seq;
-} tci_entry;
+struct tci_db;
 
 #define TCI_CHUNK_ENTRIES 126 /* 4,032 bytes: with its cell the most that SQLite keeps in a leaf page of 4,096 without an overflow page */
 
@@ -51,8 +47,6 @@ enum { TCI_RUNS_LIVE = 0, TCI_RUNS_FLOOR, TCI_RUNS_AFTER, TCI_RUNS_BEFORE, TCI_R
 #define TCI_RUN_STATEMENTS                                                                                                               \
   [TCI_RUNS_LIVE] = "SELECT run, entries FROM main.runs WHERE state=0", [TCI_RUNS_FLOOR] = TCI_FENCES "<= (?, ?, ?, ?)" TCI_FENCES_DOWN, \
   [TCI_RUNS_AFTER] = TCI_FENCES "> (?, ?, ?, ?)" TCI_FENCES_UP, [TCI_RUNS_BEFORE] = TCI_FENCES "< (?, ?, ?, ?)" TCI_FENCES_DOWN
-
-int tci_entry_compare(const tci_entry *a, const tci_entry *b);
 
 void tci_run_cursor_init(tci_run_cursor *cursor);       /* spares clearing its 4 kB */
 int tci_runs_load(struct tci_db *db, tci_run_set *set); /* the live ones; replaces what set held */

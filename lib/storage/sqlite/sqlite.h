@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/siphash.h"
+#include "storage/lists.h"
 #include "storage/sqlite/keyfilter.h"
 #include "storage/sqlite/listcache.h"
 #include "storage/sqlite/runs.h"
@@ -270,26 +271,6 @@ int tci_merge_idle(tc_storage *storage, int32_t *more);
 /* After a rollback: forgets what was under way and reads the runs again. */
 int tci_merge_reset(tc_storage *storage);
 void tci_merge_free(tc_storage *storage);
-
-/* ---- lists.c: which lists an event is in, and how a list is named ---- */
-
-/* A list's name: 127 bits of keyed hash over what it is a list of. h < 0 for the list of a key, >= 0 for all others. */
-typedef struct tci_list_name {
-  int64_t h, g;
-} tci_list_name;
-
-#define TCI_LISTS_MAX \
-  16 /* its key, its id, all of its kind, each of six columns, room with each of the five others, those with any currency at all or in a room */
-
-size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_list_name out[TCI_LISTS_MAX]);
-/* The lists that hold all that matches the filter; *exact[i]: list i holds nothing else. 0: nothing can match. */
-size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_list_name out[TCI_LISTS_MAX], int exact[TCI_LISTS_MAX]);
-/* Of the filter's kind, in its room if it names one: all with a currency. */
-tci_list_name tci_list_of_currencies(const tci_sipkey *key, const tc_filter *filter);
-/* 1: `all` holds what matches but for the currency, and the filter names nothing but a room, so that the list above is what is to be taken away. */
-int tci_list_beside_currency(const tci_sipkey *key, const tc_filter *filter, tci_list_name *all);
-tci_list_name tci_list_of_key(const tci_sipkey *key, uint32_t kind, tc_text text);
-tci_list_name tci_list_of_id(const tci_sipkey *key, uint32_t kind, int64_t id);
 
 /* ---- keys.c ---- */
 /* *seq: the event with this key, younger than the ttl at the record's createdAt, or 0. Writer thread. Begins a read transaction in key_reader when it must look: end it. */

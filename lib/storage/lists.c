@@ -1,7 +1,9 @@
-#include <string.h>
+#include "storage/lists.h"
 
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "model/emoji.h"
-#include "storage/sqlite/sqlite.h"
 
 enum {
   ROOM = 1 << TC_COL_ROOM,
@@ -47,7 +49,7 @@ static uint64_t spread(uint64_t x) {
 static tci_list_name name_of(uint32_t kind, unsigned of, value first, value second) {
   uint64_t tag = ((uint64_t)kind << 32 | of) * UINT64_C(0x9e3779b97f4a7c15);
   uint64_t h = spread(spread(first.h + tag) + second.h), g = spread(spread(first.g ^ tag) + second.g);
-  /* The keys stand together at the front of every run, so that the filter is filled from there alone. */
+  /* In SQLite's runs the keys stand together at the front, so that its filter is filled from there alone. */
   h = of == OF_KEY ? h | UINT64_C(1) << 63 : h & ~(UINT64_C(1) << 63);
   tci_list_name name = {(int64_t)h, (int64_t)g};
   return name;
@@ -92,8 +94,6 @@ size_t tci_lists_of_record(const tci_sipkey *key, const tc_record *record, tci_l
   }
   size_t n = 0;
   out[n++] = name_of(record->kind, 0, nothing, nothing);
-  out[n++] = tci_list_of_id(key, record->kind, record->id);
-  if (record->text[TC_COL_KEY].ptr) out[n++] = tci_list_of_key(key, record->kind, record->text[TC_COL_KEY]);
   /* Most have none: what has none is counted as all but these. */
   if (record->text[TC_COL_CURRENCY].ptr) {
     out[n++] = list_of_currencies(key, record->kind, NULL);
@@ -127,4 +127,41 @@ size_t tci_lists_of_filter(const tci_sipkey *key, const tc_filter *filter, tci_l
   if (!n) out[n++] = name_of(filter->kind, 0, nothing, nothing);
   for (size_t i = 0; i < n; i++) exact[i] = columns_of[i] == columns;
   return n;
+}
+
+/* ---- entries ---- */
+
+static int order(int64_t a, int64_t b) { return (a > b) - (a < b); }
+
+int tci_entry_compare(const tci_entry *a, const tci_entry *b) {
+  int by = order(a->h, b->h);
+  if (!by) by = order(a->g, b->g);
+  if (!by) by = order(a->created_at_us, b->created_at_us);
+  return by ? by : order(a->seq, b->seq);
+}
+
+static int by_entry(const void *a, const void *b) { return tci_entry_compare(a, b); }
+
+#define BUCKETS 4096 /* by the leading 12 bits of h */
+
+static size_t bucket_of(const tci_entry *entry) { return (size_t)(((uint64_t)entry->h ^ UINT64_C(1) << 63) >> 52); }
+
+/* h is a hash, so one distribution by its leading bits leaves a few entries a bucket, or one list, to compare. */
+int tci_entries_sort(tci_entry **entries, size_t count) {
+  size_t *starts = tci_array(BUCKETS + 1, sizeof *starts);
+  tci_entry *sorted = tci_alloc(count * sizeof *sorted);
+  if (!starts || !sorted) {
+    tci_free(starts);
+    tci_free(sorted);
+    return TC_ENOMEM;
+  }
+  for (size_t i = 0; i < count; i++) starts[bucket_of(&(*entries)[i]) + 1]++;
+  for (size_t i = 0; i < BUCKETS; i++) starts[i + 1] += starts[i];
+  for (size_t i = 0; i < count; i++) sorted[starts[bucket_of(&(*entries)[i])]++] = (*entries)[i];
+  /* Each start has moved on to its bucket's end. */
+  for (size_t i = 0, from = 0; i < BUCKETS; from = starts[i++]) qsort(sorted + from, starts[i] - from, sizeof *sorted, by_entry);
+  tci_free(starts);
+  tci_free(*entries);
+  *entries = sorted;
+  return TC_OK;
 }
