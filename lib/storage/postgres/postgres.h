@@ -1,6 +1,6 @@
 /* postgres.h - the PostgreSQL backend inside: its connections, and who may use which.
  *
- * Design notes (docs/decisions/0007-postgresql.md has the reasons and the measurements)
+ * Design notes (docs/decisions/0008-postgresql.md has the reasons and the measurements)
  *  - One connection a thread that writes: `writer` (log and configuration), `indexer` (index and facts), `worker` (outside effects). All that only reads borrows from
  *    `readers`. Each heals by itself: a call that finds its connection gone says so, and a later one has a new one.
  *  - What must happen as one is one call of a function on the server (schema.c), so no transaction and no lock ever waits for this process. Snapshots are the one
