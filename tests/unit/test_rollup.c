@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/sys.h"
 #include "engine/engine.h"
 #include "engine/rollup/cells.h"
 #include "rollup_kit.h"
@@ -402,6 +403,65 @@ START_TEST(the_filter_denies_nothing_that_was_written) {
 }
 END_TEST
 
+static tci_cell_key filter_key(uint64_t i) {
+  return tci_cell_key_of(tci_hash_mix(1, (tci_hash){i % 300, i % 300}, (tci_hash){0, 0}), TCI_ALL_TIME, tci_hash_mix(2, (tci_hash){i, i}, (tci_hash){0, 0}));
+}
+
+static int put_fact(const tc_storage_ops *ops, tc_storage *storage, uint64_t i) {
+  tci_cell_key key = filter_key(i);
+  tc_fact fact = {TCI_SPACE_BOARD, {(const char *)key.bytes, sizeof key.bytes}, {"", 0}};
+  return ops->facts_commit(storage, 0, &fact, 1);
+}
+
+/* Of a store that was there at open: until all of it is known nothing is denied. */
+START_TEST(the_filter_learns_what_a_store_has) {
+  enum { KEYS = 40000, WRITTEN = 100 };
+  static tc_fact facts[KEYS];
+  static tci_cell_key keys[KEYS];
+  tc_storage_env env = {.size = sizeof env, .random = {sizeof(tc_random), tci_sys_random, NULL}, .fail = tci_fail_env};
+  tc_storage_state state;
+  tc_engine engine;
+  tci_rollup rollup;
+  int slices = 0, others = 0;
+  memset(&engine, 0, sizeof engine);
+  memset(&rollup, 0, sizeof rollup);
+  engine.ops = &tci_memory_ops;
+  rollup.engine = &engine;
+  rollup.stored_seq = 1;
+  ck_assert_int_eq(engine.ops->open(&engine.storage, "memory:", &env, &state), TC_OK);
+  for (uint64_t i = 0; i < KEYS; i++) {
+    keys[i] = filter_key(i);
+    facts[i] = (tc_fact){TCI_SPACE_BOARD, {(const char *)keys[i].bytes, sizeof keys[i].bytes}, {"", 0}};
+  }
+  ck_assert_int_eq(engine.ops->facts_commit(engine.storage, 0, facts, KEYS), TC_OK);
+  tci_ever_open(&rollup, 65536);
+  while (rollup.ever_filling) {
+    for (uint64_t i = 0; i < 2 * KEYS; i += 97) {
+      tci_cell_key key = filter_key(i);
+      ck_assert(tci_ever_has(&rollup, &key));
+    }
+    uint64_t written = KEYS + (uint64_t)slices; /* behind the walk or before it */
+    tci_cell_key key = filter_key(written);
+    tci_ever_add(&rollup, &key);
+    ck_assert_int_eq(put_fact(engine.ops, engine.storage, written), TC_OK);
+    tci_ever_fill(&rollup);
+    ck_assert_int_lt(++slices, WRITTEN);
+  }
+  ck_assert_int_ge(slices, 3);
+  for (uint64_t i = 0; i < KEYS + (uint64_t)slices; i++) {
+    tci_cell_key key = filter_key(i);
+    ck_assert_msg(tci_ever_has(&rollup, &key), "key %d is denied", (int)i);
+  }
+  for (uint64_t i = KEYS + WRITTEN; i < 2 * KEYS; i++) {
+    tci_cell_key key = filter_key(i);
+    others += tci_ever_has(&rollup, &key);
+  }
+  ck_assert_int_lt(others, KEYS / 20);
+  engine.ops->close(engine.storage);
+  tci_free(rollup.ever);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("rollup");
   TCase *made_up = tcase_create("histories"), *now = tcase_create("live");
@@ -416,6 +476,7 @@ int main(void) {
   tcase_add_test(made_up, a_history_in_no_order_costs_no_square);
   tcase_add_test(made_up, readers_do_not_overtake_a_spill);
   tcase_add_test(made_up, the_filter_denies_nothing_that_was_written);
+  tcase_add_test(made_up, the_filter_learns_what_a_store_has);
   tcase_add_loop_test(now, the_running_quarter_is_there, 0, KIT_BACKENDS);
   tcase_add_test(now, what_was_counted_is_there_after_a_restart);
   tcase_add_loop_test(now, a_second_rebuild_of_a_live_log_finds_nothing, 0, KIT_BACKENDS);

@@ -155,8 +155,12 @@ static int take_answer(tc_storage *storage, const fresh *f, int64_t *known, cons
   int64_t seq = tci_pg_get8(result, 0, 0), grown[TC_KIND_MAX + 1] = {0};
   for (size_t i = 0; i < f->n; i++) {
     uint32_t kind = f->items[i].record->kind;
-    if (f->known[i]) publish(&f->items[i], f->known[i], 0, 0);
-    else publish(&f->items[i], 0, seq, element(base, kind - 1) + ++grown[kind]), storage->log_seq = seq++;
+    if (f->known[i]) {
+      publish(&f->items[i], f->known[i], 0, 0);
+      continue;
+    }
+    publish(&f->items[i], 0, seq, element(base, kind - 1) + ++grown[kind]);
+    storage->log_seq = seq++;
   }
   return TC_OK;
 }
@@ -182,25 +186,23 @@ static int is_anything_fresh(const fresh *f) {
   return 0;
 }
 
-static int unknown(tc_storage *storage, int code) {
-  (void)storage; /* the detail is that of what broke */
-  return code == TC_EUNKNOWN || code == TC_EBUSY ? TC_EUNKNOWN : code;
-}
-
 int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us) {
   (void)now_us; /* a key's age is measured from record to record */
   tci_pg *pg = &storage->writer;
   int again = 1;
   if (!n) return tci_pg_exec(pg, "SELECT 1 FROM log_end WHERE one=1 FOR UPDATE", tci_pg_in_ms(TCI_PG_TRY_MS), NULL);
   int code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_TRY_MS));
-  if (!code && pg->sent_us) tci_pg_drop(pg, "it owes an answer"), code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_TRY_MS)); /* to a batch that was given up */
+  if (!code && pg->sent_us) { /* to a batch that was given up */
+    tci_pg_drop(pg, "it owes an answer");
+    code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_TRY_MS));
+  }
   if (!code) code = remember(storage, n, batch_id);
   fresh f = {items, storage->attempt.known, n};
   while (!code && again && is_anything_fresh(&f)) {
     PGresult *result = NULL;
     put_items(storage, pg, &f, batch_id);
     code = tci_pg_try(pg, TCI_PG_APPEND, tci_pg_in_ms(TCI_PG_ANSWER_MS), &result);
-    if (code && pg->lost) code = unknown(storage, code);
+    if (code && pg->lost) code = TC_EUNKNOWN; /* the detail is that of what broke */
     if (!code) code = take_answer(storage, &f, storage->attempt.known, result, &again);
     PQclear(result);
   }
