@@ -8,7 +8,7 @@
  * webhook.h       events to other systems            transport.h     a host's own HTTP for them
  * stats.h         numbers over time                 board.h         leaderboards
  * batch.h         many creates in one call          amount.h        decimal text to hundredths
- * abi.h           for bindings: versions, layouts
+ * abi.h           for bindings: versions, layouts     allocator.h     the memory of a host
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
  * For C++: tipcurrent.hpp. A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
@@ -18,6 +18,7 @@
 
 #include "tipcurrent/abi.h"
 #include "tipcurrent/activity.h"
+#include "tipcurrent/allocator.h"
 #include "tipcurrent/amount.h"
 #include "tipcurrent/batch.h"
 #include "tipcurrent/board.h"

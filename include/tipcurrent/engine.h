@@ -2,11 +2,13 @@
  *
  * An engine is one log with the threads that serve it: a writer (commits), an indexer (derived file), a dispatcher (subscription callbacks) and one that sends webhooks; or with none,
  * under a host's loop (TC_NO_THREADS). Any number of
- * engines may live in one process; they share nothing. The library installs no signal handler, changes no signal disposition, never raises SIGPIPE, prints
+ * engines may live in one process; they share nothing but the host's allocator (allocator.h). The library installs no signal handler, changes no signal disposition, never raises SIGPIPE, prints
  * nothing and never exits. Threads that it starts have all signals blocked.
  *
  * Threads: every function may be called from any thread at any time between tc_open and tc_close, except where a callback's rules say otherwise.
- * fork: an engine belongs to the process that opened it; after fork the child may only exec or _exit.
+ * Cancellation: a thread that is cancelled inside a call finishes the call; the request acts at the host's own next cancellation point.
+ * fork: an engine belongs to the process that opened it; the child must not call it, not even tc_close. Descriptors are closed by exec; a child that lives on does not hold the files.
+ * dlclose: leaves the library loaded.
  */
 #ifndef TIPCURRENT_ENGINE_H
 #define TIPCURRENT_ENGINE_H

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/enter.h"
 #include "api/sized.h"
 #include "api/text.h"
 #include "base/json.h"
@@ -40,7 +41,7 @@ static int take(tc_engine *engine, const tc_activity_new *activity, tc_record *r
 
 int tc_activity_create(tc_engine *engine, const tc_activity_new *activity, tc_event **out, int32_t *replayed) {
   tc_record record;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc) rc = take(engine, activity, &record);
   return rc ? rc : tci_create(engine, &record, out, replayed);
@@ -48,7 +49,7 @@ int tc_activity_create(tc_engine *engine, const tc_activity_new *activity, tc_ev
 
 int tc_activity_submit(tc_engine *engine, const tc_activity_new *activity, tc_done_fn done, void *userdata) {
   tc_record record;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc && !done) rc = tci_fail(TC_EINVAL, "done: must not be NULL");
   if (!rc) rc = take(engine, activity, &record);
@@ -73,7 +74,7 @@ static int read_kind(const tc_engine *engine, const char *json, size_t len, uint
 
 int tc_activity_json_submit(tc_engine *engine, const char *json, size_t len, const char *idempotency_key, tc_done_fn done, void *userdata) {
   uint32_t kind = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (rc) return rc;
   if (!json || !done) return tci_fail(TC_EINVAL, "%s: must not be NULL", json ? "done" : "json");
@@ -92,7 +93,7 @@ static uint32_t shown_kind(tc_text type) {
 
 int tc_activity_get(tc_engine *engine, const char *type, int64_t id, tc_event **out) {
   tc_event *event;
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !type || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", !engine ? "engine" : !type ? "type" : "out");
   int rc = tci_query_get(engine, shown_kind(tci_text_of(type)), id, &event);
   if (rc) return rc;
@@ -107,7 +108,7 @@ int tc_activity_get(tc_engine *engine, const char *type, int64_t id, tc_event **
 int tc_activity_list(tc_engine *engine, const tc_activity_query *query, tc_page **out) {
   tc_activity_query q;
   tci_list_request request;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_activity_query, page_size), query, "query");
   if (rc) return rc;
   if (!q.type) return tci_fail(TC_EINVAL, "type: is required");
@@ -128,7 +129,7 @@ static void show(const tci_type *type, tc_event_type_fn fn, void *userdata) {
 int tc_event_type_create(tc_engine *engine, const char *name, const char *description, tc_event_type_fn fn, void *userdata, int32_t *existed) {
   tci_type *type = NULL;
   int32_t known = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc && tci_engine_on_own_thread(engine)) rc = tci_fail(TC_EINVAL, "an event type cannot be made inside a callback");
   if (!rc) rc = tci_types_create(engine, name, description, &type, &known);
@@ -140,7 +141,7 @@ int tc_event_type_create(tc_engine *engine, const char *name, const char *descri
 }
 
 int tc_event_type_delete(tc_engine *engine, const char *name) {
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc && !name) rc = tci_fail(TC_EINVAL, "name: must not be NULL");
   if (!rc && tci_engine_on_own_thread(engine)) rc = tci_fail(TC_EINVAL, "an event type cannot be removed inside a callback");
@@ -150,7 +151,7 @@ int tc_event_type_delete(tc_engine *engine, const char *name) {
 int tc_event_type_list(tc_engine *engine, tc_event_type_fn fn, void *userdata) {
   tci_type **all = NULL;
   size_t count = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !fn) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "fn" : "engine");
   int rc = tci_types_all(engine, &all, &count);
   for (size_t i = 0; i < count && !rc; i++) {

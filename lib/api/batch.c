@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/enter.h"
 #include "api/sized.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -253,7 +254,7 @@ static int check_options(const tc_batch_options *theirs, tc_batch_options *o) {
 int tc_batch_submit(tc_engine *engine, const tc_batch_options *options, const char *lines, size_t len, tc_batch **out) {
   tc_batch_options o;
   tc_text rest = {lines, len}, line;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc) rc = check_options(options, &o);
   if (rc) return rc;
@@ -272,7 +273,7 @@ int tc_batch_submit(tc_engine *engine, const tc_batch_options *options, const ch
 }
 
 int tc_batch_wait(tc_batch *batch, int32_t timeout_ms) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (!batch) return tci_fail(TC_EINVAL, "batch: must not be NULL");
   pthread_mutex_lock(&batch->mutex);
   int over = !batch->pending, inside = !over && tci_engine_in_writer(batch->engine);

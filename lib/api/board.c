@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/enter.h"
 #include "api/sized.h"
 #include "api/text.h"
 #include "base/mem.h"
@@ -58,7 +59,7 @@ static int take_query(const tc_engine *engine, const tc_board_query *query, tci_
 
 int tc_board_top(tc_engine *engine, const tc_board_query *query, tc_board **out) {
   tci_board_request request;
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "out" : "engine");
   int rc = take_query(engine, query, &request);
   return rc ? rc : tci_board_top(engine, &request, out);
@@ -83,7 +84,7 @@ int tc_board_rank(tc_engine *engine, const tc_board_query *query, const char *us
   tci_board_request request;
   tci_top_entry entry = {0};
   int64_t rank = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !user_id || !row) return tci_fail(TC_EINVAL, "%s: must not be NULL", !engine ? "engine" : !user_id ? "user_id" : "row");
   int rc = take_query(engine, query, &request);
   if (!rc) rc = tci_board_rank(engine, &request, tci_text_of(user_id), &entry, &rank);
@@ -93,7 +94,7 @@ int tc_board_rank(tc_engine *engine, const tc_board_query *query, const char *us
 size_t tc_board_count(const tc_board *board) { return board->shown; }
 
 int tc_board_at(const tc_board *board, size_t i, tc_board_row *row) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (i >= board->shown || !row) return tci_fail(TC_EINVAL, "i: the board has %zu rows", board->shown);
   return fill(tci_top_at(&board->top, i), (int64_t)i + 1, row);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/enter.h"
 #include "api/sized.h"
 #include "api/text.h"
 #include "base/buf.h"
@@ -32,7 +33,7 @@ int tci_door_submit_json(tc_engine *engine, uint32_t kind, const char *json, siz
 }
 
 int tc_json_submit(tc_engine *engine, uint32_t kind, const char *json, size_t len, const char *idempotency_key, tc_done_fn done, void *userdata) {
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (rc) return rc;
   if (!json || !done) return tci_fail(TC_EINVAL, "%s: must not be NULL", json ? "done" : "json");
@@ -76,7 +77,7 @@ static int take_reaction(const tc_reaction_new *reaction, tc_record *record) {
 
 int tc_tip_create(tc_engine *engine, const tc_tip_new *tip, tc_event **out, int32_t *replayed) {
   tc_record record;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc) rc = take_tip(engine, tip, &record);
   return rc ? rc : tci_create(engine, &record, out, replayed);
@@ -84,7 +85,7 @@ int tc_tip_create(tc_engine *engine, const tc_tip_new *tip, tc_event **out, int3
 
 int tc_reaction_create(tc_engine *engine, const tc_reaction_new *reaction, tc_event **out, int32_t *replayed) {
   tc_record record;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc) rc = take_reaction(reaction, &record);
   return rc ? rc : tci_create(engine, &record, out, replayed);
@@ -92,7 +93,7 @@ int tc_reaction_create(tc_engine *engine, const tc_reaction_new *reaction, tc_ev
 
 int tc_tip_submit(tc_engine *engine, const tc_tip_new *tip, tc_done_fn done, void *userdata) {
   tc_record record;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc && !done) rc = tci_fail(TC_EINVAL, "done: must not be NULL");
   if (!rc) rc = take_tip(engine, tip, &record);
@@ -101,7 +102,7 @@ int tc_tip_submit(tc_engine *engine, const tc_tip_new *tip, tc_done_fn done, voi
 
 int tc_reaction_submit(tc_engine *engine, const tc_reaction_new *reaction, tc_done_fn done, void *userdata) {
   tc_record record;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc && !done) rc = tci_fail(TC_EINVAL, "done: must not be NULL");
   if (!rc) rc = take_reaction(reaction, &record);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/enter.h"
 #include "api/sized.h"
 #include "engine/engine.h"
 #include "engine/open.h"
@@ -51,7 +52,7 @@ static int take_hooks(tc_options *o, hooks *h) {
 int tc_open(tc_engine **out, const tc_options *options) {
   tc_options o;
   hooks h;
-  tci_fail_clear();
+  TCI_ENTER();
   if (!out) return tci_fail(TC_EINVAL, "out: must not be NULL");
   int rc = tci_sized_in(&o, sizeof o, TCI_SIZED_UP_TO(tc_options, storage_ops), options, "options");
   if (rc) return rc;
@@ -64,11 +65,12 @@ int tc_open(tc_engine **out, const tc_options *options) {
 }
 
 void tc_shutdown(tc_engine *engine) {
+  TCI_SHELTER();
   if (engine) tci_engine_shutdown(engine);
 }
 
 int tc_close(tc_engine *engine) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine) return TC_OK;
   if (tci_engine_on_own_thread(engine)) return tci_fail(TC_EINVAL, "an engine cannot be closed from its own callback: use tc_shutdown there");
   tci_engine_free(engine);
@@ -79,7 +81,7 @@ const char *tc_engine_currency(const tc_engine *engine) { return engine->currenc
 
 int tc_engine_status(tc_engine *engine, tc_status *out) {
   tc_status status = TC_STATUS_INIT;
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
   int rc = tci_sized_in(&status, sizeof status, TCI_SIZED_UP_TO(tc_status, storage_error), out, "out");
   if (rc) return rc;
@@ -104,7 +106,7 @@ static int check_turn(const tc_engine *engine) {
 }
 
 int tc_engine_poll(tc_engine *engine, int32_t timeout_ms) {
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_turn(engine);
   if (rc) return rc;
   rc = tci_pump_poll(engine, timeout_ms);
@@ -113,12 +115,12 @@ int tc_engine_poll(tc_engine *engine, int32_t timeout_ms) {
 }
 
 int tc_engine_tick(tc_engine *engine, int32_t *more) {
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_turn(engine);
   return rc ? rc : tci_pump_tick(engine, more);
 }
 
 int tc_engine_fd(tc_engine *engine) {
-  tci_fail_clear();
+  TCI_ENTER();
   return check_loop(engine) ? -1 : engine->pump.epoll_fd;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/enter.h"
 #include "api/sized.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -75,7 +76,7 @@ int tc_goal_create(tc_engine *engine, const tc_goal_new *goal, tc_goal_fn fn, vo
   tc_goal_new n;
   int64_t id = 0;
   int32_t known = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_change(engine);
   if (!rc) rc = tci_sized_in(&n, sizeof n, TCI_SIZED_UP_TO(tc_goal_new, idempotency_key), goal, "goal");
   if (rc) return rc;
@@ -141,7 +142,7 @@ static int read_goal(const char *json, size_t len, char *storage, tc_goal_new *g
 int tc_goal_json_create(tc_engine *engine, const char *room_id, const char *json, size_t len, const char *idempotency_key, tc_goal_fn fn, void *userdata,
                         int32_t *replayed) {
   tc_goal_new goal = TC_GOAL_NEW_INIT;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_change(engine);
   if (!rc && !json) rc = tci_fail(TC_EINVAL, "json: must not be NULL");
   if (rc) return rc;
@@ -156,20 +157,20 @@ int tc_goal_json_create(tc_engine *engine, const char *room_id, const char *json
 }
 
 int tc_goal_close(tc_engine *engine, int64_t id, tc_goal_fn fn, void *userdata) {
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_change(engine);
   if (!rc) rc = tci_goals_close(engine, id);
   return rc || !fn ? rc : show_all(engine, id, NULL, fn, userdata);
 }
 
 int tc_goal_get(tc_engine *engine, int64_t id, tc_goal_fn fn, void *userdata) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !fn) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "fn" : "engine");
   return show_all(engine, id, NULL, fn, userdata);
 }
 
 int tc_goal_list(tc_engine *engine, const char *room_id, tc_goal_fn fn, void *userdata) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !room_id || !fn) return tci_fail(TC_EINVAL, "%s: must not be NULL", !engine ? "engine" : !room_id ? "room_id" : "fn");
   return show_all(engine, 0, room_id, fn, userdata);
 }

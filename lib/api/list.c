@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/enter.h"
 #include "api/sized.h"
 #include "api/text.h"
 #include "engine/engine.h"
@@ -13,7 +14,7 @@
 #define PAGE_SIZE_DEFAULT 20
 
 static int get(tc_engine *engine, uint32_t kind, int64_t id, tc_event **out) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "out" : "engine");
   return tci_query_get(engine, kind, id, out);
 }
@@ -41,7 +42,7 @@ int tci_door_list(tc_engine *engine, tci_list_request *request, const char *afte
 int tc_tip_list(tc_engine *engine, const tc_tip_query *query, tc_page **out) {
   tc_tip_query q;
   tci_list_request request = {.filter = {.kind = TC_KIND_TIP}};
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_tip_query, currency), query, "query");
   if (rc) return rc;
   request.filter.text[TC_COL_ROOM] = tci_text_of(q.room_id);
@@ -55,7 +56,7 @@ int tc_tip_list(tc_engine *engine, const tc_tip_query *query, tc_page **out) {
 int tc_reaction_list(tc_engine *engine, const tc_reaction_query *query, tc_page **out) {
   tc_reaction_query q;
   tci_list_request request = {.filter = {.kind = TC_KIND_REACTION}};
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_reaction_query, page_size), query, "query");
   if (rc) return rc;
   request.filter.text[TC_COL_ROOM] = tci_text_of(q.room_id);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/door.h"
+#include "api/enter.h"
 #include "api/sized.h"
 #include "api/text.h"
 #include "base/json.h"
@@ -56,7 +57,7 @@ static int take(tc_engine *engine, const tc_refund_new *refund, draft *d) {
 
 int tc_tip_refund(tc_engine *engine, const tc_refund_new *refund, tc_event **out, int32_t *replayed) {
   draft d;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (rc) return rc;
   rc = take(engine, refund, &d);
@@ -67,7 +68,7 @@ int tc_tip_refund(tc_engine *engine, const tc_refund_new *refund, tc_event **out
 
 int tc_tip_refund_submit(tc_engine *engine, const tc_refund_new *refund, tc_done_fn done, void *userdata) {
   draft d;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (!rc && !done) rc = tci_fail(TC_EINVAL, "done: must not be NULL");
   if (rc) return rc;
@@ -103,7 +104,7 @@ int tc_tip_refund_json_submit(tc_engine *engine, int64_t tip_id, const char *jso
   tci_json_fault fault;
   tc_refund_new refund = TC_REFUND_NEW_INIT;
   char *reason = NULL;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = tci_door_check(engine);
   if (rc) return rc;
   memset(values, 0, sizeof values);
@@ -121,7 +122,7 @@ int tc_tip_refund_json_submit(tc_engine *engine, int64_t tip_id, const char *jso
 }
 
 int tc_tip_refunded(tc_engine *engine, const tc_event *tip, int64_t *amount) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !tip || !amount) return tci_fail(TC_EINVAL, "%s: must not be NULL", !engine ? "engine" : !tip ? "tip" : "amount");
   if (tip->record.kind != TC_KIND_TIP) return tci_fail(TC_EINVAL, "tip: event %lld is none", (long long)tip->record.seq);
   return tci_refunds_of(engine, tip->record.seq, amount);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/enter.h"
 #include "api/sized.h"
 #include "api/text.h"
 #include "base/mem.h"
@@ -30,7 +31,7 @@ static int make(tc_engine *engine, const tc_stats_query *query, maker fn, tc_sta
   tc_stats_query q;
   tci_zone *zone = NULL;
   tci_stats_request request = {.from_us = INT64_MIN, .to_us = INT64_MAX};
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", engine ? "out" : "engine");
   int rc = tci_sized_in(&q, sizeof q, TCI_SIZED_UP_TO(tc_stats_query, grain), query, "query");
   if (rc) return rc;
@@ -58,7 +59,7 @@ int tc_stats_recipients(tc_engine *engine, const tc_stats_query *query, tc_stats
 
 int tc_stats_rebuild(tc_engine *engine, int64_t from_us, int64_t to_us, int64_t *changed) {
   int64_t found = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   if (!engine) return tci_fail(TC_EINVAL, "engine: must not be NULL");
   if ((from_us != INT64_MIN && from_us % TCI_QUARTER_US) || (to_us != INT64_MAX && to_us % TCI_QUARTER_US)) {
     return tci_fail(TC_EINVAL, "bounds must be multiples of 15 minutes");
@@ -96,13 +97,13 @@ static int fill(const tci_stats_row *from, tc_stats_row *out) {
 }
 
 int tc_stats_at(const tc_stats *stats, size_t i, tc_stats_row *row) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (i >= stats->count) return tci_fail(TC_EINVAL, "there is no row %zu", i);
   return fill(&stats->rows[i], row);
 }
 
 int tc_stats_total(const tc_stats *stats, tc_stats_row *row) {
-  tci_fail_clear();
+  TCI_ENTER();
   return fill(&stats->total, row);
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/enter.h"
 #include "api/sized.h"
 #include "base/mem.h"
 #include "engine/webhooks.h"
@@ -44,7 +45,7 @@ int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webho
   tci_webhooks *w;
   tc_webhook_new n;
   tci_hook *made = NULL;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_writing_door(engine, &w);
   if (!rc) rc = tci_sized_in(&n, sizeof n, TCI_SIZED_UP_TO(tc_webhook_new, idempotency_key), webhook, "webhook");
   if (rc) return rc;
@@ -64,7 +65,7 @@ int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webho
 
 int tc_webhook_get(tc_engine *engine, int64_t id, tc_webhook **out) {
   tci_webhooks *w;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_door(engine, &w);
   if (!rc && !out) rc = tci_fail(TC_EINVAL, "out: must not be NULL");
   return rc ? rc : tci_hooks_get(w, id, out);
@@ -99,7 +100,7 @@ int tc_webhook_update(tc_engine *engine, int64_t id, const tc_webhook_change *ch
   tci_webhooks *w;
   tc_webhook_change c;
   tci_hook *made = NULL, *known = NULL;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_writing_door(engine, &w);
   if (!rc) rc = tci_sized_in(&c, sizeof c, TCI_SIZED_UP_TO(tc_webhook_change, enabled), change, "change");
   if (!rc && c.overlap_s > TCI_HOOK_OVERLAP_MAX_S) rc = tci_fail(TC_EINVAL, "overlap_s: must be at most 90 days");
@@ -123,7 +124,7 @@ int tc_webhook_update(tc_engine *engine, int64_t id, const tc_webhook_change *ch
 
 int tc_webhook_delete(tc_engine *engine, int64_t id) {
   tci_webhooks *w;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_writing_door(engine, &w);
   return rc ? rc : tci_hooks_remove(w, id);
 }
@@ -133,7 +134,7 @@ int tc_webhook_list(tc_engine *engine, int32_t global, const char *room_id, tc_w
   tci_hook **all = NULL;
   size_t count = 0;
   uint64_t version;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_door(engine, &w);
   if (!rc && !fn) rc = tci_fail(TC_EINVAL, "fn: must not be NULL");
   if (!rc) rc = tci_hooks_all(w, &all, &count, &version);
@@ -157,7 +158,7 @@ static int check_known(tci_webhooks *w, int64_t id) {
 
 int tc_webhook_test(tc_engine *engine, int64_t id) {
   tci_webhooks *w;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_door(engine, &w);
   if (!rc) rc = check_known(w, id);
   return rc ? rc : tci_hooks_errand(w, id, 1, NULL, 0);
@@ -171,7 +172,7 @@ static int take_seq(const tc_delivery *delivery, void *arg) {
 int tc_webhook_resend(tc_engine *engine, int64_t id, int64_t delivery_id) {
   tci_webhooks *w;
   int64_t seq = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_door(engine, &w);
   if (!rc) rc = check_known(w, id);
   if (!rc) rc = engine->ops->delivery_get(engine->storage, id, delivery_id, take_seq, &seq);
@@ -280,13 +281,13 @@ static int replay(tc_engine *engine, int64_t id, int by_time, int64_t from, int6
 }
 
 int tc_webhook_replay(tc_engine *engine, int64_t id, int64_t from_seq, int64_t to_seq, int64_t *count) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (from_seq < 1 || to_seq < from_seq) return tci_fail(TC_EINVAL, "fromSeq: must be 1 or more, and toSeq not less");
   return replay(engine, id, 0, from_seq, to_seq, count);
 }
 
 int tc_webhook_replay_time(tc_engine *engine, int64_t id, int64_t from_us, int64_t to_us, int64_t *count) {
-  tci_fail_clear();
+  TCI_ENTER();
   if (to_us < from_us) return tci_fail(TC_EINVAL, "to: must not be before from");
   return replay(engine, id, 1, from_us, to_us, count);
 }
@@ -307,7 +308,7 @@ static int take_delivery(const tc_delivery *d, void *arg) {
 int tc_webhook_deliveries(tc_engine *engine, int64_t id, int64_t page, int32_t size, tc_webhook_delivery_fn fn, void *userdata, int64_t *total) {
   tci_webhooks *w;
   int64_t all = 0;
-  tci_fail_clear();
+  TCI_ENTER();
   int rc = check_door(engine, &w);
   if (!rc && !fn) rc = tci_fail(TC_EINVAL, "fn: must not be NULL");
   if (!rc && (size < 1 || size > 1000)) rc = tci_fail(TC_EINVAL, "size: must be from 1 to 1000");

@@ -3,13 +3,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *tci_alloc(size_t size) { return malloc(size ? size : 1); }
+#include "allocator.h"
 
-void *tci_zalloc(size_t size) { return calloc(1, size ? size : 1); }
+void *tci_alloc(size_t size) {
+  const tci_allocator *host = tci_allocator_get();
+  if (!size) size = 1;
+  return host ? host->alloc(host->userdata, size) : malloc(size);
+}
 
-void *tci_array(size_t count, size_t size) { return calloc(count ? count : 1, size ? size : 1); }
+void *tci_zalloc(size_t size) {
+  const tci_allocator *host = tci_allocator_get();
+  if (!size) size = 1;
+  if (!host) return calloc(1, size); /* which gets zeroed pages for nothing */
+  void *made = host->alloc(host->userdata, size);
+  if (made) memset(made, 0, size);
+  return made;
+}
 
-void *tci_realloc(void *old, size_t size) { return realloc(old, size ? size : 1); }
+void *tci_array(size_t count, size_t size) {
+  size_t bytes;
+  return __builtin_mul_overflow(count, size, &bytes) ? NULL : tci_zalloc(bytes);
+}
+
+void *tci_realloc(void *old, size_t size) {
+  const tci_allocator *host = tci_allocator_get();
+  if (!size) size = 1;
+  return host ? host->realloc(host->userdata, old, size) : realloc(old, size);
+}
 
 char *tci_strndup(const char *text, size_t len) {
   char *copy = tci_alloc(len + 1);
@@ -19,4 +39,9 @@ char *tci_strndup(const char *text, size_t len) {
   return copy;
 }
 
-void tci_free(void *ptr) { free(ptr); }
+void tci_free(void *ptr) {
+  if (!ptr) return;
+  const tci_allocator *host = tci_allocator_get();
+  if (host) host->free(host->userdata, ptr);
+  else free(ptr);
+}

@@ -1,4 +1,4 @@
-/* mem.h - the one door to the allocator. Nothing else in lib/ or server/ calls malloc, calloc, realloc, free or strdup. */
+/* mem.h - the one door to the allocator, the system's or the host's (allocator.h). Nothing else in lib/ or server/ calls malloc, calloc, realloc, free or strdup. */
 #ifndef TCI_BASE_MEM_H
 #define TCI_BASE_MEM_H
 

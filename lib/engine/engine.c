@@ -15,6 +15,7 @@
 #include "engine/subscription.h"
 #include "engine/types.h"
 #include "engine/webhooks.h"
+#include "model/emoji.h"
 #include "storage/schemes.h"
 
 static void log_nowhere(void *userdata, int32_t level, const char *line) {
@@ -125,7 +126,8 @@ static void destroy_locks(tc_engine *engine) {
 }
 
 static int open_storage(tc_engine *engine, const tc_options *o) {
-  tc_storage_env env = {sizeof env, engine->clock, engine->random, engine->log, (uint32_t)(engine->idempotency_ttl_us / 1000000), tci_fail_env};
+  tc_storage_env env = {sizeof env,   engine->clock,      engine->random, engine->log, (uint32_t)(engine->idempotency_ttl_us / 1000000),
+                        tci_fail_env, tci_emoji_canonical};
   tc_storage_state state = {0};
   engine->ops = o->storage_ops ? o->storage_ops : tci_storage_ops_of(o->storage_url);
   if (!engine->ops) return tci_fail(TC_ENOTSUP, "storage_url: no backend serves \"%.*s\"", (int)strcspn(o->storage_url, ":") + 1, o->storage_url);

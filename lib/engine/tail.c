@@ -60,8 +60,9 @@ int tci_tail_new(tci_tail **out, const tci_sipkey *key, int64_t end_seq, uint32_
   if (tci_tail_reserve(tail, 64)) goto no_ring;
   *out = tail;
   return TC_OK;
-no_ring:
-  (void)pthread_cond_destroy(&tail->trimmed);
+no_ring: /* one half of it may be there */
+  tci_tail_free(tail);
+  return TC_ENOMEM;
 no_cond:
   (void)pthread_mutex_destroy(&tail->mutex);
 no_mutex:

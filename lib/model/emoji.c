@@ -10,7 +10,7 @@
 /* Without its selectors a text of more bytes is none of the table's. */
 #define BARE_MAX (TCI_EMOJI_POINTS_MAX * 4)
 
-_Static_assert(BARE_MAX <= TCI_EMOJI_BYTES_MAX, "a canonical spelling fits");
+_Static_assert(BARE_MAX <= TC_EMOJI_BYTES_MAX, "a canonical spelling fits");
 
 static const char *find_selector(const char *at, const char *end) {
   while (end - at >= SELECTOR_LEN) {

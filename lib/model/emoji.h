@@ -4,10 +4,8 @@
 
 #include "tipcurrent/sys/storage.h"
 
-#define TCI_EMOJI_BYTES_MAX 40 /* of a canonical spelling that is not the text itself: at most 9 code points of 4 bytes */
-
 /* The text without its selectors where that is a sequence of Unicode's emoji-test data (fully, minimally or not qualified, or a component), else the text itself, "Kappa" for one. So two
- * texts are the same emoji exactly when their canonical spellings are equal. The result points to text or into scratch (room for TCI_EMOJI_BYTES_MAX). */
+ * texts are the same emoji exactly when their canonical spellings are equal. The result points to text or into scratch (room for TC_EMOJI_BYTES_MAX). */
 tc_text tci_emoji_canonical(tc_text text, char *scratch);
 
 #endif

@@ -7,7 +7,7 @@
 static int same(tc_text a, tc_text b) { return a.ptr && b.ptr && a.len == b.len && !memcmp(a.ptr, b.ptr, a.len); }
 
 static int same_emoji(tc_text a, tc_text b) {
-  char a_scratch[TCI_EMOJI_BYTES_MAX], b_scratch[TCI_EMOJI_BYTES_MAX];
+  char a_scratch[TC_EMOJI_BYTES_MAX], b_scratch[TC_EMOJI_BYTES_MAX];
   return same(tci_emoji_canonical(a, a_scratch), tci_emoji_canonical(b, b_scratch));
 }
 

@@ -68,7 +68,7 @@ static tci_list_name list_of_currencies(const tci_sipkey *key, uint32_t kind, co
 /* The lists of these columns' values: each alone, and room with each other. columns_of[i] tells what list i is made of. */
 static size_t lists_of(const tci_sipkey *key, uint32_t kind, const tc_text text[TC_COL_COUNT], unsigned columns, tci_list_name *out, unsigned *columns_of) {
   value room = nothing;
-  char scratch[TCI_EMOJI_BYTES_MAX];
+  char scratch[TC_EMOJI_BYTES_MAX];
   size_t n = 0;
   for (unsigned i = 0; 1u << i < ALL; i++) { /* the room is the first */
     unsigned column = 1u << i;

@@ -30,6 +30,7 @@
 
 #include "base/sys.h"
 #include "engine/rollup/rollup.h"
+#include "model/emoji.h"
 #include "model/fail.h"
 #include "storage/schemes.h"
 #include "tipcurrent.h"
@@ -118,7 +119,8 @@ static int commit_facts(tc_storage *storage, int64_t seq, const tc_fact *facts, 
 
 static void do_next(char **words) {
   tc_storage *storage = NULL;
-  tc_storage_env env = {sizeof env, the_clock, {sizeof(tc_random), tci_sys_random, NULL}, {sizeof(tc_log), NULL, NULL}, 3600, tci_fail_env};
+  tc_storage_env env = {sizeof env,   the_clock,          {sizeof(tc_random), tci_sys_random, NULL}, {sizeof(tc_log), NULL, NULL}, 3600,
+                        tci_fail_env, tci_emoji_canonical};
   tc_storage_state state;
   int rc = tci_storage_ops_of(words[1])->open(&storage, words[1], &env, &state);
   if (rc) die("next", rc);

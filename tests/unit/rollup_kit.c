@@ -6,6 +6,7 @@
 
 #include "base/sys.h"
 #include "engine/engine.h"
+#include "model/emoji.h"
 #include "model/fail.h"
 #include "storage/schemes.h"
 
@@ -116,9 +117,13 @@ tc_storage *past_storage(void) {
   tc_storage *storage = NULL;
   tc_storage_state state;
   static tc_storage_env env;
-  env = (tc_storage_env){
-    sizeof env,  {sizeof(tc_clock), tci_sys_wall_us, tci_sys_monotonic_us, NULL}, {sizeof(tc_random), tci_sys_random, NULL}, {sizeof(tc_log), NULL, NULL}, 3600,
-    tci_fail_env};
+  env = (tc_storage_env){sizeof env,
+                         {sizeof(tc_clock), tci_sys_wall_us, tci_sys_monotonic_us, NULL},
+                         {sizeof(tc_random), tci_sys_random, NULL},
+                         {sizeof(tc_log), NULL, NULL},
+                         3600,
+                         tci_fail_env,
+                         tci_emoji_canonical};
   ck_assert_int_eq(tci_sqlite_ops.open(&storage, world.url, &env, &state), TC_OK);
   ck_assert_uint_eq((size_t)state.log_seq, history.n);
   return storage;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "model/emoji.h"
 #include "storage_suite.h"
 
 static _Thread_local char detail[512];
@@ -23,6 +24,7 @@ const tc_storage_env storage_env = {
   .random = {sizeof(tc_random), tci_sys_random, NULL},
   .idempotency_ttl_s = TTL_S,
   .fail = keep_fail,
+  .emoji = tci_emoji_canonical,
 };
 
 const char *last_fail(void) { return detail; }

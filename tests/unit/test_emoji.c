@@ -12,7 +12,7 @@
 static tc_text span(const char *text) { return (tc_text){text, strlen(text)}; }
 
 static void becomes(const char *text, const char *expected) {
-  char scratch[TCI_EMOJI_BYTES_MAX];
+  char scratch[TC_EMOJI_BYTES_MAX];
   tc_text got = tci_emoji_canonical(span(text), scratch);
   ck_assert_msg(got.len == strlen(expected) && !memcmp(got.ptr, expected, got.len), "'%s' became '%.*s'", text, (int)got.len, got.ptr);
 }
@@ -49,7 +49,7 @@ START_TEST(some_spellings) { becomes(cases[_i].text, cases[_i].expected); }
 END_TEST
 
 START_TEST(any_text_is_taken) {
-  char text[256], scratch[TCI_EMOJI_BYTES_MAX];
+  char text[256], scratch[TC_EMOJI_BYTES_MAX];
   srand(1);
   for (int round = 0; round < 20000; round++) {
     size_t len = (size_t)rand() % sizeof text;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../abi.h"
+#include "../allocator.h"
 #include "answer.hpp"
 #include "batch.hpp"
 #include "event.hpp"
@@ -370,6 +371,9 @@ private:
   tc_engine *raw_;
   std::unique_ptr<hooks> hooks_;
 };
+
+/* As tc_allocator_set: once, before the first engine. */
+inline status allocator_set(const tc_allocator &allocator) { return detail::outcome_of(tc_allocator_set(&allocator)); }
 
 /* The version of the library at run time. */
 inline const char *version() { return tc_version(); }

@@ -64,6 +64,8 @@ typedef struct tc_append {
   int64_t existing_seq; /* out, with TC_EEXISTS */
 } tc_append;
 
+#define TC_EMOJI_BYTES_MAX 40 /* of a canonical spelling that is not the text itself */
+
 /* What the engine lends a backend, from open to close. */
 typedef struct tc_storage_env {
   size_t size;
@@ -72,6 +74,8 @@ typedef struct tc_storage_env {
   tc_log log;                                      /* the engine's */
   uint32_t idempotency_ttl_s;                      /* as in tc_options, never 0 */
   void (*fail)(int code, const char *format, ...); /* sets tc_last_error() of this thread */
+  /* The canonical spelling of an emoji: two are the same in filters exactly when it is. Points to text, or into scratch. Pure; any thread. */
+  tc_text (*emoji)(tc_text text, char scratch[TC_EMOJI_BYTES_MAX]);
 } tc_storage_env;
 
 /* What the engine must know at open. */
@@ -87,7 +91,7 @@ typedef struct tc_position {
 } tc_position;
 
 /* Non-NULL texts are exact filters that combine with AND; a zero-length one matches nothing. The emoji of
- * reactions (TC_COL_BODY) is compared by its canonical spelling (model/emoji.h in the library's sources): U+FE0F makes no difference where the rest is an emoji. TC_COL_KEY and TC_COL_METADATA are never filtered. */
+ * reactions (TC_COL_BODY) is compared by its canonical spelling (env->emoji): U+FE0F makes no difference where the rest is an emoji. TC_COL_KEY and TC_COL_METADATA are never filtered. */
 typedef struct tc_filter {
   uint32_t kind;              /* TC_KIND_X */
   uint32_t absent;            /* 1 << TC_COL_CURRENCY: only where that is NULL; its text is NULL then. No other bit is ever set */

@@ -188,7 +188,7 @@ static int apply_change(tci_rollup *rollup, const change *c) {
 
 static int apply_reaction(tci_rollup *rollup, const tc_record *record, const tci_ahead *ahead) {
   uint32_t quarter = tci_quarter_of(record->created_at_us);
-  char scratch[TCI_EMOJI_BYTES_MAX];
+  char scratch[TC_EMOJI_BYTES_MAX];
   tc_text emoji = tci_emoji_canonical(record->text[TC_COL_BODY], scratch), none = {NULL, 0};
   tci_hash what = tci_hash_of(rollup, emoji);
   scope scopes[2] = {{.room = ahead->room}, {.room = rollup->all}};

@@ -8,6 +8,7 @@
 
 static void close_all(tc_storage *storage, int failed) {
   if (!storage) return;
+  tci_guard_release(&storage->guard);
   tci_readers_close(&storage->readers);
   tci_reader_close(storage->key_reader);
   tci_runs_free(&storage->key_runs);
@@ -19,6 +20,7 @@ static void close_all(tc_storage *storage, int failed) {
   tci_work_close(storage, failed);
   tci_db_close(&storage->index);
   tci_db_close(&storage->log);
+  tci_guard_close(&storage->guard);
   /* Should it stay, the next open meets the same damage. */
   if (atomic_load(&storage->index_damaged)) (void)tci_file_remove(&storage->env, storage->files.index);
   tci_keyfilter_close(&storage->filter);
@@ -55,6 +57,7 @@ static int sqlite_open(tc_storage **out, const char *url, const tc_storage_env *
   }
   if (!code) code = tci_work_open(storage);
   if (!code) code = tci_reader_open(storage, &storage->key_reader);
+  if (!code) code = tci_guard_take(storage);
   if (code) {
     close_all(storage, 1);
     return code;

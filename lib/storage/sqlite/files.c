@@ -115,7 +115,10 @@ void tci_files_close(tci_files *files, int failed) {
     if (files->made_work) (void)unlink(files->work); /* a log that is gone may have left one with deliveries that are owed */
   }
   if (failed && files->made_lock) (void)unlink(files->lock);
-  if (files->lock_fd >= 0) (void)close(files->lock_fd);
+  if (files->lock_fd >= 0) {
+    (void)flock(files->lock_fd, LOCK_UN); /* also where a forked child still has the descriptor */
+    (void)close(files->lock_fd);
+  }
   tci_free(files->log);
   tci_free(files->index);
   tci_free(files->work);

@@ -78,6 +78,18 @@ int tci_file_remove(const tc_storage_env *env, const char *path); /* the databas
 /* Renames the database with its WAL to PATH.bad-N, the first N from 1 that is free; to: that name. Never overwrites. */
 int tci_file_set_aside(const tc_storage_env *env, const char *path, char *to, size_t to_size);
 
+/* ---- guard.c: against another copy of SQLite in this process ---- */
+
+#define TCI_GUARD_FDS 6
+typedef struct tci_guard {
+  int fds[TCI_GUARD_FDS], count;
+} tci_guard;
+
+/* Behind the last open, when all WALs are there. Errors: TC_ESTORAGE. */
+int tci_guard_take(tc_storage *storage);
+void tci_guard_release(tci_guard *guard); /* before our own connections are closed: the last one wants its WAL away */
+void tci_guard_close(tci_guard *guard);   /* after it: closing a file takes the process's POSIX locks on it */
+
 /* ---- the backend ---- */
 
 typedef struct tci_reader {
@@ -118,6 +130,7 @@ typedef struct tci_work {
 struct tc_storage {
   tc_storage_env env;
   tci_files files;
+  tci_guard guard;
   uint8_t log_id[TCI_LOG_ID_BYTES];
   tci_sipkey hash_key; /* of everything hashed into the index: the log's random id, so that nobody can aim for a collision */
 
