@@ -172,7 +172,9 @@ void tci_cells_free(tci_rollup *rollup);
 
 /* ---- ever.c: a filter of the cells of TCI_SPACE_BOARD that were ever written ---- */
 void tci_ever_open(tci_rollup *rollup, uint64_t bytes); /* at most so many bytes */
-void tci_ever_fill(tci_rollup *rollup);                 /* while ever_filling: a slice of what the store had at open. Indexer's thread */
+int tci_ever_fill(
+  tci_rollup *
+    rollup); /* while ever_filling: a slice of what the store had at open. 1: there is more; 0: that was all, or it cannot be read now: with the next step. Indexer's thread */
 void tci_ever_add(tci_rollup *rollup, const tci_cell_key *key);
 int tci_ever_has(const tci_rollup *rollup, const tci_cell_key *key); /* 0: it is not in the store */
 

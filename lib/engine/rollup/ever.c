@@ -55,13 +55,14 @@ static int learn(tc_text key, tc_text value, void *arg) {
 }
 
 /* What is written meanwhile is added by whoever writes it, so it does not matter where the walk stands then. */
-void tci_ever_fill(tci_rollup *rollup) {
+int tci_ever_fill(tci_rollup *rollup) {
   const tc_storage_ops *ops = rollup->engine->ops;
   tci_cell_key start = rollup->ever_from; /* the walk moves that one on */
   tc_text from = {(const char *)start.bytes, TCI_CELL_KEY}, end = {NULL, 0};
   filling f = {rollup, 0};
-  if (ops->facts_scan(rollup->engine->storage, TCI_SPACE_BOARD, from, end, learn, &f)) return; /* the next slice tries again */
-  if (f.n < FILL_KEYS) rollup->ever_filling = 0;
+  if (ops->facts_scan(rollup->engine->storage, TCI_SPACE_BOARD, from, end, learn, &f)) return 0;
+  rollup->ever_filling = f.n == FILL_KEYS;
+  return rollup->ever_filling;
 }
 
 int tci_ever_has(const tci_rollup *rollup, const tci_cell_key *key) {

@@ -308,11 +308,11 @@ void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_r
     *more = run_job(rollup) ? TCI_ROLLUP_AT_ONCE : TCI_ROLLUP_DONE;
     return;
   }
-  if (rollup->ever_filling) tci_ever_fill(rollup);
+  int learns = rollup->ever_filling && tci_ever_fill(rollup);
   int rc = step(rollup, events, n, &soon);
   note(rollup, rc);
   int behind = !rc && (tci_rollup_is_mending(rollup) || atomic_load(&rollup->seq) < bound_of(engine));
-  if (run_job(rollup) || (behind && !soon) || (!rc && rollup->ever_filling)) *more = TCI_ROLLUP_AT_ONCE;
+  if (run_job(rollup) || (behind && !soon) || (!rc && learns)) *more = TCI_ROLLUP_AT_ONCE;
   else if (soon) *more = TCI_ROLLUP_SOON;
 }
 
