@@ -63,7 +63,7 @@ class Close(EngineTest):
         for _ in range(5):
             whole_life()
         self.assertEqual(open_descriptors(), before[0])
-        until(lambda: len(os.listdir("/proc/self/task")) == before[1])  # the system takes a moment to let go of one that was joined
+        until(lambda: len(os.listdir("/proc/self/task")) <= before[1])  # the system takes a moment to let go of one that was joined, before and now
 
     def test_one_that_is_dropped_closes_itself(self):
         tips = tipcurrent.Engine(f"sqlite:{self.directory}/dropped.db").tips
