@@ -173,18 +173,22 @@ static int apply_events(tci_rollup *rollup, tc_event *const *events, size_t n) {
   return rc;
 }
 
-/* At most n of those that wait. */
-static int apply_waiting(tci_rollup *rollup, size_t n) {
+typedef int (*taker)(tci_rollup *rollup, const tc_record *const *records, size_t n);
+
+/* Gives the first n of them, or as many as there are; what was taken is dropped. */
+static int give(tci_rollup *rollup, tci_waiting *waiting, size_t n, taker fn) {
   const tc_record *records[1024];
   int rc = TC_OK;
-  while (n && rollup->waiting.n && !rc) {
-    size_t count = tci_waiting_first(&rollup->waiting, n < sizeof records / sizeof *records ? n : sizeof records / sizeof *records, records);
-    rc = apply_records(rollup, records, count);
-    if (!rc) tci_waiting_drop(&rollup->waiting, count);
+  while (n && waiting->n && !rc) {
+    size_t count = tci_waiting_first(waiting, n < sizeof records / sizeof *records ? n : sizeof records / sizeof *records, records);
+    rc = fn(rollup, records, count);
+    if (!rc) tci_waiting_drop(waiting, count);
     n -= count;
   }
   return rc;
 }
+
+static int apply_waiting(tci_rollup *rollup, size_t n) { return give(rollup, &rollup->waiting, n, apply_records); }
 
 static int mend_records(tci_rollup *rollup, const tc_record *const *records, size_t n) {
   (void)pthread_mutex_lock(&rollup->mutex);
@@ -211,18 +215,13 @@ static int keep_row(const tc_record *row, void *arg) {
 static int64_t bound_of(const tc_engine *engine) { return engine->ops->derive ? atomic_load(&engine->index_seq) : atomic_load(&engine->log_seq); }
 
 /* A slice of the log behind seq. */
-static int from_log(tci_rollup *rollup, int64_t seq, int64_t to_seq, int (*fn)(tci_rollup *rollup, const tc_record *const *records, size_t n)) {
+static int from_log(tci_rollup *rollup, int64_t seq, int64_t to_seq, taker fn) {
   tc_engine *engine = rollup->engine;
   slice s = {.to_seq = to_seq};
   int rc = engine->ops->read_log(engine->storage, seq, SLICE, keep_row, &s);
   if (!rc) rc = s.rc;
   if (!rc && !s.rows.n && seq < to_seq) rc = tci_fail(TC_ECORRUPT, "the log has no event %lld", (long long)seq + 1);
-  while (s.rows.n && !rc) {
-    const tc_record *records[1024];
-    size_t n = tci_waiting_first(&s.rows, sizeof records / sizeof *records, records);
-    rc = fn(rollup, records, n);
-    tci_waiting_drop(&s.rows, n);
-  }
+  if (!rc) rc = give(rollup, &s.rows, s.rows.n, fn);
   tci_waiting_drop(&s.rows, s.rows.n);
   return rc;
 }
@@ -275,12 +274,12 @@ static int put_waiting(tci_rollup *rollup, tc_event *const *events, size_t n, in
 /* These follow what is applied and what waits. */
 static int follow(tci_rollup *rollup, tc_event *const *events, size_t n, int *soon) {
   int64_t now_us = tci_engine_mono_us(rollup->engine);
-  int wait = n && may_wait(rollup, n, now_us), rc = TC_OK;
+  int wait = may_wait(rollup, n, now_us);
   if (!wait && !rollup->waiting.n) {
     rollup->waiting.draining = 0;
     return apply_events(rollup, events, n);
   }
-  rc = put_waiting(rollup, events, n, now_us);
+  int rc = put_waiting(rollup, events, n, now_us);
   if (!rc && !wait) rc = apply_waiting(rollup, n + SLICE);
   *soon = wait;
   return rc;
@@ -292,7 +291,7 @@ static int step(tci_rollup *rollup, tc_event *const *events, size_t n, int *soon
   int64_t seq = rollup->waiting.n ? rollup->waiting.last_seq : atomic_load(&rollup->seq);
   int rc = TC_OK;
   if (tci_rollup_is_mending(rollup)) rc = catch_up(rollup);
-  else if (n ? events[0]->record.seq <= seq + 1 : rollup->waiting.n > 0) rc = follow(rollup, events, n, soon);
+  else if (n && events[0]->record.seq <= seq + 1) rc = follow(rollup, events, n, soon);
   else if (rollup->waiting.n) rc = apply_waiting(rollup, n + SLICE);
   else if (seq < bound_of(rollup->engine)) rc = catch_up(rollup);
   return rc ? rc : spill_if_due(rollup);
