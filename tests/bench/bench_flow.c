@@ -30,6 +30,41 @@ void bench_engine_close(tc_engine *engine) {
   if (tc_close(engine) != TC_OK) bench_die("tc_close: %s", tc_last_error());
 }
 
+static void remove_each(const bench_args *args, const char *name, const char *const *parts) {
+  static const char *const suffixes[] = {".db", ".db-wal", ".db-shm"};
+  for (; *parts; parts++) {
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+      char file[64];
+      snprintf(file, sizeof file, "%s%s%s", name, *parts, suffixes[i]);
+      char *path = bench_path(args, file);
+      (void)unlink(path); /* which of them exist is the product's business; the scratch directory goes as a whole at exit */
+      free(path);
+    }
+  }
+}
+
+void bench_engine_remove(const bench_args *args, const char *name) {
+  static const char *const parts[] = {"", "-index", "-work", "-lock", NULL};
+  remove_each(args, name, parts);
+}
+
+void bench_engine_remove_index(const bench_args *args, const char *name) {
+  static const char *const parts[] = {"-index", NULL};
+  remove_each(args, name, parts);
+}
+
+tc_tip_new bench_tip_new(const bench_tip *made) {
+  tc_tip_new tip = TC_TIP_NEW_INIT;
+  tip.room_id = made->room;
+  tip.sender_id = made->sender;
+  tip.recipient_id = made->recipient;
+  tip.amount = made->amount;
+  tip.message = made->message;
+  tip.metadata = made->metadata;
+  tip.idempotency_key = made->key;
+  return tip;
+}
+
 tc_status bench_engine_status(tc_engine *engine) {
   tc_status status = TC_STATUS_INIT;
   if (tc_engine_status(engine, &status) != TC_OK) bench_die("tc_engine_status: %s", tc_last_error());
@@ -68,15 +103,8 @@ static void look(bench_flow *flow) {
 static void submit_one(bench_flow *flow) {
   bench_window *w = &flow->window;
   bench_tip made;
-  tc_tip_new tip = TC_TIP_NEW_INIT;
   flow->make(&made, flow->seed, flow->next++, flow->senders);
-  tip.room_id = made.room;
-  tip.sender_id = made.sender;
-  tip.recipient_id = made.recipient;
-  tip.amount = made.amount;
-  tip.message = made.message;
-  tip.metadata = made.metadata;
-  tip.idempotency_key = made.key;
+  tc_tip_new tip = bench_tip_new(&made);
   atomic_fetch_add(&w->in_flight, 1);
   if (tc_tip_submit(flow->engine, &tip, on_done, w) != TC_OK) bench_die("tc_tip_submit: %s", tc_last_error());
 }

@@ -33,6 +33,11 @@ void bench_flow_init(bench_flow *flow, tc_engine *engine, uint64_t seed, uint32_
 tc_engine *bench_engine_open(const bench_args *args, const char *name, const struct tc_storage_ops *ops);
 void bench_engine_close(tc_engine *engine);
 tc_status bench_engine_status(tc_engine *engine);
+/* All files of the closed engine on DIR/NAME.db; those of its index alone. */
+void bench_engine_remove(const bench_args *args, const char *name);
+void bench_engine_remove_index(const bench_args *args, const char *name);
+/* The tip for the library, with its key; borrows the texts. */
+tc_tip_new bench_tip_new(const bench_tip *made);
 /* Submits n tips, each with its own key, and returns when the last one is durable. */
 void bench_flow_run(bench_flow *flow, uint64_t n);
 /* Returns when everything in the log is indexed. */

@@ -24,27 +24,6 @@ typedef struct side {
   int64_t rows;                                                                                                         /* in the index */
 } side;
 
-static void remove_each(const bench_args *args, const char *name, const char *const *suffixes) {
-  for (; *suffixes; suffixes++) {
-    char file[64];
-    snprintf(file, sizeof file, "%s%s", name, *suffixes);
-    char *path = bench_path(args, file);
-    (void)unlink(path); /* which of them exist is the product's business; the scratch directory goes as a whole at exit */
-    free(path);
-  }
-}
-
-static void remove_index(const bench_args *args, const char *name) {
-  static const char *const suffixes[] = {"-index.db", "-index.db-wal", "-index.db-shm", NULL};
-  remove_each(args, name, suffixes);
-}
-
-static void remove_files(const bench_args *args, const char *name) {
-  static const char *const suffixes[] = {".db", ".db-wal", ".db-shm", "-lock.db", "-work.db", "-work.db-wal", "-work.db-shm", NULL};
-  remove_each(args, name, suffixes);
-  remove_index(args, name);
-}
-
 static void run_ours(const bench_args *args, side *s, unsigned pair, uint64_t events) {
   static bench_flow flow; /* outlives the engine's last callback */
   bench_flow_init(&flow, bench_engine_open(args, "ours.db", NULL), pair, BENCH_SENDERS);
@@ -71,7 +50,7 @@ static void run_ours(const bench_args *args, side *s, unsigned pair, uint64_t ev
 static void run_bare(const bench_args *args, side *s, unsigned pair, uint64_t events, unsigned commit_batch, int narrow) {
   bench_bare bare = {.narrow = narrow, .args = args, .name = "bare", .seed = pair, .events = events, .senders = BENCH_SENDERS, .commit_batch = commit_batch};
   bench_engine_close(bench_engine_open(args, "bare.db", NULL)); /* for the log's schema */
-  remove_index(args, "bare");
+  bench_engine_remove_index(args, "bare");
   double cpu = bench_cpu_s();
   bench_bare_run(&bare);
   s->durable[pair] = (double)events / bare.durable_s;
@@ -89,19 +68,12 @@ static double single_rate(const bench_args *args) {
   uint64_t n = 0;
   for (; now - start < SINGLE_US; now = bench_now_us(), n++) {
     bench_tip made;
-    tc_tip_new tip = TC_TIP_NEW_INIT;
     bench_tip_make(&made, 99, n, BENCH_SENDERS);
-    tip.room_id = made.room;
-    tip.sender_id = made.sender;
-    tip.recipient_id = made.recipient;
-    tip.amount = made.amount;
-    tip.message = made.message;
-    tip.metadata = made.metadata;
-    tip.idempotency_key = made.key;
+    tc_tip_new tip = bench_tip_new(&made);
     if (tc_tip_create(engine, &tip, NULL, NULL) != TC_OK) bench_die("tc_tip_create: %s", tc_last_error());
   }
   bench_engine_close(engine);
-  remove_files(args, "single");
+  bench_engine_remove(args, "single");
   return (double)n * 1e6 / (double)(now - start);
 }
 
@@ -158,7 +130,7 @@ int main(int argc, char **argv) {
   if (!args.pairs) args.pairs = PAIRS;
   double rate = single_rate(&args);
   run_bare(&args, &single, 0, (uint64_t)rate + 1, 1, 0);
-  remove_files(&args, "bare");
+  bench_engine_remove(&args, "bare");
   bench_report("ours_one_commit_a_tip", rate, "events/s");
   bench_report("bare_one_commit_a_tip", single.durable[0], "events/s");
 
@@ -167,10 +139,10 @@ int main(int argc, char **argv) {
     unsigned commit_batch = ours.batch < 1 ? 1 : (unsigned)(ours.batch + 0.5);
     run_bare(&args, &bare, pair, events, commit_batch, 0);
     if (pair == 0) compare(&args, &bare);
-    remove_files(&args, "ours");
-    remove_files(&args, "bare");
+    bench_engine_remove(&args, "ours");
+    bench_engine_remove(&args, "bare");
     run_bare(&args, &narrow, pair, events, commit_batch, 1);
-    remove_files(&args, "bare");
+    bench_engine_remove(&args, "bare");
     ratios[pair] = ours.caught_up[pair] / bare.caught_up[pair];
     narrow_ratios[pair] = ours.caught_up[pair] / narrow.caught_up[pair];
     printf("pair_%u %.0f / %.0f = %.3f x, narrow %.0f = %.3f x\n", pair + 1, ours.caught_up[pair], bare.caught_up[pair], ratios[pair], narrow.caught_up[pair],

@@ -147,15 +147,11 @@ static void close_clients(run *r) {
 /* Serves events until every request that was sent is answered: none is left behind to burden the next run. */
 static void serve(run *r) {
   unsigned busy = r->load->connections;
-  int started = 0;
   while (busy) {
     struct epoll_event events[256];
     int n = epoll_wait(r->epoll, events, 256, 5000);
     if (n < 0 && errno != EINTR) bench_die("epoll_wait: %s", strerror(errno));
     if (n == 0) bench_die("no answer for 5 s");
-    if (!started && bench_now_us() >= r->start_us) {
-      started = 1;
-    }
     for (int i = 0; i < n; i++) {
       client *c = events[i].data.ptr;
       if (events[i].events & EPOLLOUT) send_some(r, c, 1);

@@ -21,20 +21,6 @@ typedef struct rates {
   double rate[PAIRS_MAX], cpu_us[PAIRS_MAX];
 } rates;
 
-static void remove_files(const bench_args *args, const char *name) {
-  static const char *const suffixes[] = {"", "-wal", "-shm"};
-  static const char *const files[] = {"", "-index", "-work", "-lock"};
-  for (size_t i = 0; i < 4; i++) {
-    for (size_t j = 0; j < 3; j++) {
-      char file[64];
-      snprintf(file, sizeof file, "%s%s.db%s", name, files[i], suffixes[j]);
-      char *path = bench_path(args, file);
-      (void)unlink(path); /* which of them exist is the product's business; the scratch directory goes as a whole at exit */
-      free(path);
-    }
-  }
-}
-
 static void c_bulk(const bench_args *args, rates *r, unsigned pair, uint64_t events) {
   static bench_flow flow; /* outlives the engine's last callback */
   bench_flow_init(&flow, bench_engine_open(args, "c.db", NULL), pair, BENCH_SENDERS);
@@ -43,10 +29,10 @@ static void c_bulk(const bench_args *args, rates *r, unsigned pair, uint64_t eve
   bench_flow_run(&flow, events);
   r->rate[pair] = (double)events * 1e6 / (double)(bench_now_us() - start);
   bench_flow_catch_up(&flow);
-  while (bench_engine_status(flow.engine).stats_seq < (int64_t)events) usleep(1000);
+  bench_flow_count(&flow);
   r->cpu_us[pair] = (bench_cpu_s() - cpu) * 1e6 / (double)events;
   bench_engine_close(flow.engine);
-  remove_files(args, "c");
+  bench_engine_remove(args, "c");
 }
 
 static void c_sync(const bench_args *args, rates *r, unsigned pair) {
@@ -55,22 +41,15 @@ static void c_sync(const bench_args *args, rates *r, unsigned pair) {
   uint64_t n = 0;
   for (; now - start < SYNC_MS * 1000; now = bench_now_us(), n++) {
     bench_tip made;
-    tc_tip_new tip = TC_TIP_NEW_INIT;
     bench_tip_make(&made, pair, n, BENCH_SENDERS);
-    tip.room_id = made.room;
-    tip.sender_id = made.sender;
-    tip.recipient_id = made.recipient;
-    tip.amount = made.amount;
-    tip.message = made.message;
-    tip.metadata = made.metadata;
-    tip.idempotency_key = made.key;
+    tc_tip_new tip = bench_tip_new(&made);
     tc_event *event = NULL;
     if (tc_tip_create(engine, &tip, &event, NULL) != TC_OK) bench_die("tc_tip_create: %s", tc_last_error());
     tc_event_unref(event);
   }
   r->rate[pair] = (double)n * 1e6 / (double)(now - start);
   bench_engine_close(engine);
-  remove_files(args, "c");
+  bench_engine_remove(args, "c");
 }
 
 /* Reads what the child writes until it closes its end; returns how many bytes. */
@@ -116,7 +95,7 @@ static void python(const bench_args *args, rates *r, unsigned pair, const char *
   r->rate[pair] = strtod(said, &end);
   r->cpu_us[pair] = strtod(end, NULL);
   if (status || !(r->rate[pair] > 0)) bench_die("the Python side failed (%s): status %d, said \"%s\"", mode, status, said);
-  remove_files(args, "python");
+  bench_engine_remove(args, "python");
 }
 
 static double ratio(const rates *ours, const rates *limit, unsigned pairs) {

@@ -113,18 +113,6 @@ static double follow(const bench_args *args, const char *name, uint64_t events, 
   return (double)events * 1e6 / (double)took;
 }
 
-static void remove_files(const bench_args *args, const char *name) {
-  static const char *const suffixes[] = {".db",           ".db-wal",  ".db-shm",  "-index.db",    "-index.db-wal",
-                                         "-index.db-shm", "-lock.db", "-work.db", "-work.db-wal", "-work.db-shm"};
-  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-    char file[64];
-    snprintf(file, sizeof file, "%s%s", name, suffixes[i]);
-    char *path = bench_path(args, file);
-    (void)unlink(path); /* which of them exist is the product's business */
-    free(path);
-  }
-}
-
 static void measure_rates(const bench_args *args, const char *log, maker make, uint64_t events) {
   static side s;
   double ratios[PAIRS_MAX], kept[PAIRS_MAX], counted_kept[PAIRS_MAX];
@@ -133,8 +121,8 @@ static void measure_rates(const bench_args *args, const char *log, maker make, u
     s.bare[pair] = ingest(args, "bare.db", &without, make, pair, events, NULL, &s.cpu_bare[pair]);
     s.rollup[pair] = follow(args, "bare.db", events, &s.cpu_rollup[pair]); /* the same log: now with statistics */
     s.with[pair] = ingest(args, "with.db", NULL, make, pair, events, &s.counted[pair], &s.cpu_with[pair]);
-    remove_files(args, "bare");
-    remove_files(args, "with");
+    bench_engine_remove(args, "bare");
+    bench_engine_remove(args, "with");
     ratios[pair] = s.rollup[pair] / s.bare[pair];
     kept[pair] = s.with[pair] / s.bare[pair];
     counted_kept[pair] = s.counted[pair] / s.bare[pair];
