@@ -26,6 +26,8 @@ class MissingTest(OwnDaemonCase):
 
     def test_without_libpq(self):
         ended = run_once("--listen", "127.0.0.1:0", "--storage", "postgresql://nobody@127.0.0.1:1/x", cwd=self.scratch(), env=self.broken("libpq.so.5"))
+        if "no backend serves" in ended.stderr:
+            self.skipTest("built without PostgreSQL")
         self.assertNotEqual(ended.returncode, 0)
         self.assertEqual(ended.stdout, "")
         self.assertEqual(len(ended.stderr.splitlines()), 1, ended.stderr)
