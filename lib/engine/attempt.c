@@ -56,7 +56,7 @@ tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event,
 }
 
 void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel) {
-  (void)tci_signer_take(w, parcel);
+  (void)tci_helper_take(w, parcel);
   unlink_unrecorded(w, parcel);
   tci_hook_unref(parcel->hook);
   tc_event_unref(parcel->event);
@@ -280,7 +280,7 @@ static void landed(tc_send *send, const tc_sent *sent) {
   w->refused -= parcel->why != NULL;
   write_log(w, parcel, sent, success);
   if (success || !retry(w, parcel, sent)) {
-    if (parcel->event && !parcel->again && (parcel->recorded || parcel->seq <= w->horizon_seq))
+    if (parcel->event && !parcel->again && (parcel->recorded || (target->owed_before && parcel->seq <= w->horizon_seq)))
       (void)tci_ledger_settle(w, target->hook->id, parcel->seq); /* without memory it is delivered once more */
   }
   if (parcel->event) judge_health(w, target, sent, success);
@@ -330,7 +330,7 @@ static int is_ready(const tci_webhooks *w, const tci_parcel *parcel) {
 int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
   tci_target *target = parcel->target;
   int rc = TC_OK;
-  if (!tci_signer_take(w, parcel) || !is_ready(w, parcel)) {
+  if (!tci_helper_take(w, parcel) || !is_ready(w, parcel)) {
     tci_hook_unref(parcel->hook);
     parcel->hook = tci_hook_ref(target->hook);
     rc = tci_parcel_prepare(w, parcel);
