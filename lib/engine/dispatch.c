@@ -31,7 +31,7 @@ static void wait_in_line(tci_webhooks *w, tci_target *target, tci_parcel *parcel
 
 /* An event for one webhook: sent, kept waiting, or owed. */
 static int offer(tci_webhooks *w, tci_target *target, tc_event *event) {
-  int64_t seq = event->record.seq, now_us = tci_webhooks_now_us(w);
+  int64_t seq = event->record.seq, now_us = w->turn_us;
   tci_parcel *parcel = tci_parcel_new(w, target, event, seq, 1, now_us, 0);
   if (!parcel) return TC_ENOMEM;
   int later =
@@ -71,8 +71,8 @@ static int take_event(tci_webhooks *w, tc_event *event) {
 /* One webhook alone that gets on is waited for: what it cannot take yet would be written down only to be read back. With another the cursor goes on, or the one would hold up the other. */
 static int is_to_be_waited_for(tci_webhooks *w) {
   const tci_target *only = w->target_count == 1 ? w->targets[0] : NULL;
-  if (!only || only->hook->flags & TC_WEBHOOK_ORDERED || only->success_us <= tci_engine_mono_us(w->engine) - 2 * TCI_RECORD_AFTER_US) return 0;
-  if (only->next_due_us <= tci_webhooks_now_us(w)) return 1;
+  if (!only || only->hook->flags & TC_WEBHOOK_ORDERED || only->success_us <= w->turn_mono_us - 2 * TCI_RECORD_AFTER_US) return 0;
+  if (only->next_due_us <= w->turn_us) return 1;
   /* Many at once, and then for a while none: so its log is read, and its helper woken, once for hundreds. */
   if (only->waiting >= TCI_PARCELS_PER_TARGET) w->brimful = 1;
   if (only->waiting < TCI_PARCELS_PER_TARGET / 2) w->brimful = 0;
@@ -186,7 +186,7 @@ static int recall_all(tci_webhooks *w, tci_target *target, tc_owed *rows, size_t
 /* Reads what is due back into memory when nothing waits there any more: so many deliveries share one commit and one look. */
 static void serve_owed(tci_webhooks *w, tci_target *target) {
   const tc_storage_ops *ops = w->engine->ops;
-  int64_t now_us = tci_webhooks_now_us(w);
+  int64_t now_us = w->turn_us;
   size_t fresh = 0;
   due_rows *due = w->due;
   if (target->gone || target->next_due_us > now_us || target->first || !has_room(w, target)) return;
@@ -207,7 +207,7 @@ static void serve_owed(tci_webhooks *w, tci_target *target) {
 
 /* What has been on its way for long becomes owed, and lets the cursor pass. A target that gets on keeps what waits in memory; one that does not gives it up to the store. */
 static void record_late(tci_webhooks *w) {
-  int64_t now_us = tci_engine_mono_us(w->engine), due_us = tci_webhooks_now_us(w);
+  int64_t now_us = w->turn_mono_us, due_us = w->turn_us;
   for (tci_parcel *parcel = w->unrecorded, *next; parcel && parcel->made_us <= now_us - TCI_RECORD_AFTER_US; parcel = next) {
     next = parcel->next;
     tci_target *target = parcel->target;
@@ -250,7 +250,7 @@ static int send_test(tci_webhooks *w, int64_t id) {
     tci_hook_unref(hook);
     if (!made) return TC_ENOMEM;
   }
-  tci_parcel *parcel = tci_parcel_new(w, target, NULL, 0, 1, tci_webhooks_now_us(w), 1);
+  tci_parcel *parcel = tci_parcel_new(w, target, NULL, 0, 1, w->turn_us, 1);
   int rc = parcel ? tci_parcel_send(w, parcel) : TC_ENOMEM;
   if (rc && parcel) tci_parcel_free(w, parcel);
   if (rc && made) {
@@ -270,7 +270,7 @@ static int run_errand(tci_webhooks *w, tci_errand *errand) {
   if (errand->test) {
     return w->in_flight < w->max_in_flight && !send_test(w, errand->webhook_id); /* without room or memory at a later turn */
   }
-  int64_t now_us = tci_webhooks_now_us(w);
+  int64_t now_us = w->turn_us;
   for (; errand->done < errand->count; errand->done++) {
     if (!target || target->gone) return 1;
     if (tci_ledger_is_full(w) && tci_ledger_post(w)) return 0;
@@ -321,6 +321,8 @@ static void serve_active(tci_webhooks *w) {
 }
 
 static int turn(tci_webhooks *w) {
+  w->turn_us = tci_webhooks_now_us(w);
+  w->turn_mono_us = tci_engine_mono_us(w->engine);
   int rc = tci_targets_refresh(w);
   if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: %s", tci_fail_detail());
   run_errands(w);
@@ -329,8 +331,7 @@ static int turn(tci_webhooks *w) {
   serve_active(w);
   record_late(w);
   int64_t since_us = w->ledger.dirty_since_us;
-  if (tci_ledger_is_full(w) || (since_us && tci_engine_mono_us(w->engine) - since_us >= TCI_LEDGER_US))
-    (void)tci_ledger_post(w); /* logged there, tried again */
+  if (tci_ledger_is_full(w) || (since_us && w->turn_mono_us - since_us >= TCI_LEDGER_US)) (void)tci_ledger_post(w); /* logged there, tried again */
   tci_ledger_trim(w);
   return more;
 }

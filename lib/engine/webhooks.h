@@ -139,7 +139,8 @@ typedef struct tci_webhooks {
 
   /* The dispatcher's own. */
   struct tc_sub *sub;
-  tci_target **targets; /* by room_hash, then id */
+  int64_t turn_us, turn_mono_us; /* when the turn began */
+  tci_target **targets;          /* by room_hash, then id */
   size_t target_count, gone_count;
   tci_target *active;
   uint64_t seen_version;
