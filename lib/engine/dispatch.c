@@ -17,7 +17,9 @@
 
 int64_t tci_webhooks_now_us(const tci_webhooks *w) { return w->engine->clock.wall_us(w->engine->clock.userdata); }
 
-static int has_room(const tci_webhooks *w, const tci_target *target) { return target->in_flight < w->max_per_endpoint && w->in_flight < w->max_in_flight; }
+static int has_room(const tci_webhooks *w, const tci_target *target) {
+  return target->in_flight < w->max_per_endpoint && w->in_flight < w->max_in_flight && tci_ledger_has_room(w);
+}
 
 static void wait_in_line(tci_webhooks *w, tci_target *target, tci_parcel *parcel) {
   tci_target_touch(w, target);
@@ -328,10 +330,10 @@ static int turn(tci_webhooks *w) {
   run_errands(w);
   int more = w->parcels < TCI_PARCELS_MAX * 2 ? pull(w) : 0;
   tci_helper_ring(w);
-  serve_active(w);
-  record_late(w);
   int64_t since_us = w->ledger.dirty_since_us;
   if (tci_ledger_is_full(w) || (since_us && w->turn_mono_us - since_us >= TCI_LEDGER_US)) (void)tci_ledger_post(w); /* logged there, tried again */
+  serve_active(w);
+  record_late(w);
   tci_ledger_trim(w);
   return more;
 }

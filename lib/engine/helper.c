@@ -49,14 +49,14 @@ static void *run(void *arg) {
 int tci_helper_open(tci_helper *h) {
   memset(h, 0, sizeof *h);
   if (pthread_mutex_init(&h->mutex, NULL)) return TC_ENOMEM;
-  if (tci_cond_init(&h->bell)) goto no_work;
+  if (tci_cond_init(&h->bell)) goto no_bell;
   if (tci_cond_init(&h->done)) goto no_done;
   h->open = 1;
   return TC_OK;
 
 no_done:
   (void)pthread_cond_destroy(&h->bell);
-no_work:
+no_bell:
   (void)pthread_mutex_destroy(&h->mutex);
   return TC_ENOMEM;
 }

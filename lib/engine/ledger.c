@@ -6,7 +6,7 @@
 
 #define TEXT_MAX (64u << 20)
 #define TRIM_EVERY_US 60000000
-#define ROWS_MAX (4 * TCI_LEDGER_ROWS) /* in a page that stays open while the one before is written */
+#define ROWS_MAX (4 * TCI_LEDGER_ROWS) /* in a page that stays open while the one before is written, but for what is in flight */
 
 static int grow(void **rows, size_t *cap, size_t n, size_t size) {
   if (n < *cap) return TC_OK;
@@ -74,6 +74,8 @@ int tci_ledger_log(tci_webhooks *w, const tc_delivery *row) {
 static size_t rows_of(const tci_page *p) { return p->owed_n + p->settled_n + p->log_n; }
 
 int tci_ledger_is_full(const tci_webhooks *w) { return rows_of(&w->ledger.open) >= TCI_LEDGER_ROWS; }
+
+int tci_ledger_has_room(const tci_webhooks *w) { return rows_of(&w->ledger.open) < ROWS_MAX; }
 
 static void place(const tci_buf *text, tc_text *value) {
   static const char nothing[1] = "";
@@ -165,16 +167,16 @@ int tci_ledger_commit(tci_webhooks *w) {
 int tci_ledger_post(tci_webhooks *w) {
   tci_ledger *l = &w->ledger;
   if (!tci_helper_is_there(w)) return tci_ledger_commit(w);
-  if (!take_back(w, rows_of(&l->open) >= ROWS_MAX)) return TC_OK;
+  if (!take_back(w, !tci_ledger_has_room(w))) return TC_OK;
   if (!l->to_write) turn_page(w);
-  l->dirty_since_us = l->to_write ? tci_engine_mono_us(w->engine) : 0; /* the next look asks what became of it */
+  l->dirty_since_us = l->to_write ? w->turn_mono_us : 0; /* the next look asks what became of it */
   if (l->to_write) hand_over(w);
   return l->error;
 }
 
 void tci_ledger_trim(tci_webhooks *w) {
   tci_ledger *l = &w->ledger;
-  if (tci_engine_mono_us(w->engine) < l->trim_us || !take_back(w, 0)) return;
+  if (w->turn_mono_us < l->trim_us || !take_back(w, 0)) return;
   l->to_trim = 1;
   if (tci_helper_is_there(w)) hand_over(w);
   else note_done(w, tci_ledger_work(w));

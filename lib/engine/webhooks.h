@@ -217,8 +217,9 @@ int tci_parcel_owe(tci_webhooks *w, tci_parcel *parcel, int32_t attempt, int64_t
 int tci_ledger_owe(tci_webhooks *w, const tc_owed *row);
 int tci_ledger_settle(tci_webhooks *w, int64_t webhook_id, int64_t seq);
 int tci_ledger_log(tci_webhooks *w, const tc_delivery *row);
-int tci_ledger_is_full(const tci_webhooks *w);
-int tci_ledger_commit(tci_webhooks *w); /* all that it holds, and the cursor; afterwards the work store is the caller's */
+int tci_ledger_is_full(const tci_webhooks *w);  /* it is time to write it */
+int tci_ledger_has_room(const tci_webhooks *w); /* else nothing more is sent */
+int tci_ledger_commit(tci_webhooks *w);         /* all that it holds, and the cursor; afterwards the work store is the caller's */
 /* Begins to write what it holds, or does it if nobody helps: one page at a time, and it waits for that when far too much has come meanwhile. What could not be written is tried again at the next
  * call. An error: nothing new should be taken, the last write failed. */
 int tci_ledger_post(tci_webhooks *w);

@@ -157,20 +157,26 @@ START_TEST(a_slow_one_holds_up_nobody) {
 }
 END_TEST
 
-START_TEST(one_that_never_answers_costs_no_more_than_so_much_memory) {
-  int count = 3500, most = PAGES_ROWS;
-  int64_t id = open_engine(_i, 0);
+static void check_bound(int backend, atomic_int *trouble) {
+  int count = 3500, most = PAGES_ROWS - 512;
+  int64_t id = open_engine(backend, 0);
   create((size_t)count);
-  atomic_store(&hold, 1);
+  atomic_store(trouble, 1);
   answer_all(200);
   ck_assert_msg(kit_until(has_begun, &most), "%d of %d were sent", fake_begun(&f), most);
+  until(&commits, 8 * (trouble == &fail));
   int begun = fake_begun(&f);
-  atomic_store(&hold, 0);
+  atomic_store(trouble, 0);
   ck_assert_int_le(begun, PAGES_ROWS + 8);
   ck_assert_msg(kit_until(has_begun, &count), "%d of %d were sent", fake_begun(&f), count);
   until_logged(id, count);
   close_all();
 }
+
+START_TEST(one_that_never_answers_costs_no_more_than_so_much_memory) { check_bound(_i, &hold); }
+END_TEST
+
+START_TEST(one_that_always_fails_costs_no_more_either) { check_bound(_i, &fail); }
 END_TEST
 
 START_TEST(a_failing_one_is_tried_again) {
@@ -233,6 +239,7 @@ int main(void) {
   suite_add_tcase(suite, all);
   tcase_add_loop_test(all, a_slow_one_holds_up_nobody, 0, KIT_BACKENDS);
   tcase_add_loop_test(all, one_that_never_answers_costs_no_more_than_so_much_memory, 0, KIT_BACKENDS);
+  tcase_add_loop_test(all, one_that_always_fails_costs_no_more_either, 0, KIT_BACKENDS);
   tcase_add_loop_test(all, a_failing_one_is_tried_again, 0, KIT_BACKENDS);
   tcase_add_loop_test(all, its_calls_come_one_at_a_time, 0, KIT_BACKENDS);
   tcase_add_loop_test(all, its_log_is_trimmed_meanwhile, 0, KIT_BACKENDS);
