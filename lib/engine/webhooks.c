@@ -43,7 +43,7 @@ int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
   if (pthread_mutex_init(&w->mutex, NULL)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
   w->mutex_made = 1;
   if (!options) options = &standard;
-  if (!engine->pump.on && tci_signer_open(&w->signer)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
+  if (!engine->pump.on && tci_helper_open(&w->helper)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
   int rc = read_options(w, options);
   if (!rc) rc = tci_hooks_load(w);
   if (!rc && options->transport) {
@@ -81,7 +81,7 @@ void tci_webhooks_free(tci_webhooks *w) {
   if (!w) return;
   if (w->own_transport) tci_curl_close(&w->transport);
   tci_targets_free(w);
-  tci_signer_close(&w->signer);
+  tci_helper_close(&w->helper);
   for (size_t i = 0; i < w->hook_count; i++) tci_hook_unref(w->hooks[i]);
   tci_free(w->hooks);
   while (w->errands) {

@@ -51,7 +51,7 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *userdata,
 static int on_timer(CURLM *multi, long timeout_ms, void *userdata) {
   tci_curl_loop *loop = userdata;
   (void)multi;
-  loop->timer_us = timeout_ms < 0 ? INT64_MAX : tci_sys_monotonic_us(NULL) + (int64_t)timeout_ms * 1000;
+  loop->timer_us = timeout_ms < 0 ? INT64_MAX : !timeout_ms ? 0 : tci_sys_monotonic_us(NULL) + (int64_t)timeout_ms * 1000;
   return 0;
 }
 
@@ -86,6 +86,7 @@ void tci_curl_loop_close(tci_curl_loop *loop) {
 
 int tci_curl_loop_due_ms(const tci_curl_loop *loop) {
   if (loop->timer_us == INT64_MAX) return -1;
+  if (!loop->timer_us) return 0;
   int64_t left_us = loop->timer_us - tci_sys_monotonic_us(NULL);
   if (left_us <= 0) return 0;
   /* Rounded up: curl that is asked too early does nothing, and does not ask for the same time again. */
