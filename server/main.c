@@ -13,6 +13,7 @@
 #include "server/civet/kitchen.h"
 #include "server/config/config.h"
 #include "server/log.h"
+#include "server/tools/tool.h"
 
 #define MAX_HEAD_BYTES (16u << 10) /* the kitchen takes 64 KiB: this with its target percent-encoded */
 
@@ -198,6 +199,7 @@ int main(int argc, char **argv) {
   daemon_parts d;
   char error[TCD_CONFIG_ERROR_MAX];
   int action, status = EXIT_OK;
+  if (tcd_tool_is(argc, argv)) return tcd_tool_main(argc, argv, environ);
   memset(&d, 0, sizeof d);
   int bad = tcd_config_load(&d.config, &action, argc, argv, environ, error, sizeof error);
   for (int i = 1; i < argc; i++) tci_url_hide(argv[i]); /* `ps` shows them to everybody */
@@ -210,7 +212,10 @@ int main(int argc, char **argv) {
   d.log = tcd_stderr_log(&d.sink);
   d.app.config = &d.config;
   switch (action) {
-  case TCD_HELP: tcd_config_print_help(stdout); break;
+  case TCD_HELP:
+    tcd_config_print_help(stdout);
+    tcd_tools_print_help(stdout);
+    break;
   case TCD_VERSION: (void)printf("tipcurrentd %s\n", tc_version()); break;
   case TCD_PRINT_DEFAULTS:
   case TCD_CHECK_CONFIG: tcd_config_print(&d.config, stdout); break;

@@ -152,6 +152,9 @@ typedef struct tc_fact {
 /* Non-zero stops the walk; the function then returns TC_OK all the same. Both: borrowed for the call. */
 typedef int (*tc_fact_fn)(tc_text key, tc_text value, void *arg);
 
+/* How far a copy is, in pages or rows. Non-zero stops it: TC_EUSER. */
+typedef int (*tc_copied_fn)(int64_t done, int64_t total, void *arg);
+
 /* A backend: const and shared by all its engines. Each function says whether a backend must have it. */
 typedef struct tc_storage_ops {
   size_t size;
@@ -242,6 +245,15 @@ typedef struct tc_storage_ops {
 
   /* Must. Full integrity check of log, index and work; TC_ECORRUPT with a line of detail. Slow. */
   int (*check)(tc_storage *storage);
+
+  /* For tools (move.h). Each may be NULL, and is looked for only where size reaches it. */
+
+  /* Opens what lies at url to be read by one thread, beside whoever has it open: read_log, config_read, snapshots and what they serve, check, close. Makes, migrates and changes
+   * nothing. state->index_seq -1: there is no index that fits the log, so no snapshot. Errors as open, and TC_ENOTFOUND: there is no log. */
+  int (*look)(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state);
+  /* A copy in this directory (made when it is missing) that opens by itself, taken beside whoever has url open: *log_seq is the last event in it. What is owed is copied before the log, so
+   * that a delivery may come twice out of a copy but never is lost. Nothing is overwritten: TC_EEXISTS. A copy that fails leaves nothing that could be taken for one. */
+  int (*backup)(const char *url, const tc_storage_env *env, const char *directory, tc_copied_fn copied, void *arg, int64_t *log_seq);
 } tc_storage_ops;
 
 #ifdef __cplusplus

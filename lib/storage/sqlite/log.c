@@ -25,6 +25,8 @@ static const tci_migration migrations[] = {
   {3, "ALTER TABLE events ADD COLUMN currency TEXT; ALTER TABLE events ADD COLUMN ref INTEGER NOT NULL DEFAULT 0;"},
 };
 
+#define LOG_VERSION (migrations[sizeof migrations / sizeof *migrations - 1].version)
+
 static const char *const statements[TCI_LOG_STATEMENTS] = {
   [TCI_LOG_BEGIN] = "BEGIN IMMEDIATE", /* a deferred one could meet SQLITE_BUSY in the middle, where no busy handler helps */
   [TCI_LOG_COMMIT] = "COMMIT",
@@ -134,6 +136,24 @@ int tci_log_open(tc_storage *storage) {
   if (!code) code = read_end(log, &storage->end, batch_id);
   if (!code) tci_db_checkpoint_after(log, LOG_CHECKPOINT_FRAMES);
   return code;
+}
+
+int tci_log_look(tc_storage *storage) {
+  tci_db *log = &storage->log;
+  uint8_t batch_id[TCI_BATCH_ID_BYTES];
+  int64_t version = 0;
+  int state = TCI_FILE_ABSENT;
+  int code = tci_file_probe(&storage->env, storage->files.log, TCI_LOG_APPLICATION_ID, &state);
+  if (!code && state == TCI_FILE_ABSENT) storage->env.fail(code = TC_ENOTFOUND, "there is no log %s", storage->files.log);
+  if (!code) code = tci_db_open(log, &storage->env, storage->files.log, SQLITE_OPEN_READONLY);
+  if (!code) code = tci_db_pragma(log, "PRAGMA user_version", &version);
+  if (!code && version != LOG_VERSION) {
+    storage->env.fail(code = TC_EVERSION, "%s is of schema %lld, this release reads %d: a release that is not older makes it so when it opens it",
+                      storage->files.log, (long long)version, LOG_VERSION);
+  }
+  if (!code) code = load_log_id(storage);
+  if (!code) code = tci_db_prepare(log, statements, TCI_LOG_STATEMENTS);
+  return code ? code : read_end(log, &storage->end, batch_id);
 }
 
 /* known[i]: the event that already has item i's key, or 0. */

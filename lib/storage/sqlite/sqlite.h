@@ -70,6 +70,7 @@ typedef struct tci_files {
 
 enum { TCI_FILE_ABSENT = 0, TCI_FILE_OURS };
 
+int tci_files_name(tci_files *files, const tc_storage_env *env, const char *path); /* the names alone */
 int tci_files_open(tci_files *files, const tc_storage_env *env, const char *path);
 void tci_files_close(tci_files *files, int failed);
 /* *state: TCI_FILE_ABSENT (also when it is empty) or TCI_FILE_OURS. TC_ECORRUPT: something else, or cut off; TC_ESTORAGE: cannot be read. Changes nothing. */
@@ -131,6 +132,7 @@ struct tc_storage {
   tc_storage_env env;
   tci_files files;
   tci_guard guard;
+  int looks; /* 1: opened by look.c, for reading alone */
   uint8_t log_id[TCI_LOG_ID_BYTES];
   tci_sipkey hash_key; /* of everything hashed into the index: the log's random id, so that nobody can aim for a collision */
 
@@ -183,6 +185,7 @@ enum {
   TCI_LOG_STATEMENTS
 };
 int tci_log_open(tc_storage *storage);
+int tci_log_look(tc_storage *storage); /* for reading. TC_ENOTFOUND, TC_EVERSION */
 /* After a COMMIT that failed in its fsync: it may have left whole frames in the WAL which this connection ignores, but which a recovery after kill -9 would take
  * for committed. So "not stored" may be said only after another commit, this one, has overwritten them. Returns SQLite's rc. */
 int tci_log_overwrite(tc_storage *storage, const uint8_t stamp[TCI_BATCH_ID_BYTES]);
@@ -224,7 +227,8 @@ enum {
   TCI_INDEX_FACTS_CURSOR,
   TCI_INDEX_STATEMENTS
 };
-int tci_index_open(tc_storage *storage); /* opens or begins anew; needs the log open */
+int tci_index_open(tc_storage *storage);              /* opens or begins anew; needs the log open */
+int tci_index_look(tc_storage *storage, int *usable); /* opens for reading what fits the log, and else nothing */
 /* tci_db_fail for the derived file: remembers damage. */
 int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *doing);
 
@@ -333,6 +337,18 @@ int tci_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, vo
 int tci_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
 int tci_work_next(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
 int tci_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
+
+/* ---- look.c: reading beside whoever has the files open ---- */
+int tci_sqlite_look(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state);
+void tci_look_close(tc_storage *storage);
+int tci_look_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+
+/* ---- backup.c ---- */
+int tci_sqlite_backup(const char *url, const tc_storage_env *env, const char *directory, tc_copied_fn copied, void *arg, int64_t *log_seq);
+
+/* ---- backend.c ---- */
+#define TCI_SQLITE_SCHEME "sqlite:"
+int tci_sqlite_path(const tc_storage_env *env, const char *url, const char **path); /* TC_EINVAL: it is none of ours */
 
 /* ---- deliveries.c: the delivery log. Writing: work thread; reading: any ---- */
 /* Inside a transaction: appends the rows as id *last + 1 and so on (moved on), and counts them. Returns SQLite's rc. */

@@ -1,0 +1,64 @@
+/* move.hpp - backups and checks: move.h for C++. Calls by themselves, no engine is needed. */
+#ifndef TIPCURRENT_CPP_MOVE_HPP
+#define TIPCURRENT_CPP_MOVE_HPP
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "../move.h"
+#include "result.hpp"
+
+namespace tipcurrent {
+
+/* How a long call tells what it does. Both are called in the caller's thread, and may be left empty. */
+struct move_watch {
+  std::function<bool(const std::string &what, std::int64_t done, std::int64_t total)> progress; /* false: stop, TC_EUSER */
+  std::function<void(const std::string &line)> note;
+  std::uint32_t idempotency_ttl_s = 0;
+};
+
+namespace detail {
+
+inline int move_progress(void *userdata, const char *what, std::int64_t done, std::int64_t total) {
+  const move_watch *watch = static_cast<const move_watch *>(userdata);
+  return watch->progress && !watch->progress(what, done, total);
+}
+
+inline void move_note(void *userdata, const char *line) {
+  const move_watch *watch = static_cast<const move_watch *>(userdata);
+  if (watch->note) watch->note(line);
+}
+
+inline tc_move_options move_options_of(const move_watch &watch) {
+  tc_move_options options = TC_MOVE_OPTIONS_INIT;
+  options.progress = move_progress;
+  options.note = move_note;
+  options.userdata = const_cast<move_watch *>(&watch);
+  options.idempotency_ttl_s = watch.idempotency_ttl_s;
+  return options;
+}
+
+} // namespace detail
+
+/* tc_backup. */
+inline result<tc_move_counts> backup(const std::string &storage_url, const std::string &directory, const move_watch &watch = move_watch()) {
+  tc_move_options options = detail::move_options_of(watch);
+  tc_move_counts counts = TC_MOVE_COUNTS_INIT;
+  int code = tc_backup(storage_url.c_str(), directory.c_str(), &options, &counts);
+  if (code) return detail::last_error(code);
+  return counts;
+}
+
+/* tc_verify. TC_ECORRUPT: it is damaged, in message() the first finding. */
+inline result<tc_move_counts> verify(const std::string &storage_url, const move_watch &watch = move_watch()) {
+  tc_move_options options = detail::move_options_of(watch);
+  tc_move_counts counts = TC_MOVE_COUNTS_INIT;
+  int code = tc_verify(storage_url.c_str(), &options, &counts);
+  if (code) return detail::last_error(code);
+  return counts;
+}
+
+} // namespace tipcurrent
+
+#endif

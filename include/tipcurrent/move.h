@@ -1,0 +1,63 @@
+/* move.h - logs on their way: backup and check. For tools that stand beside an engine: none of this needs one, and nothing here is for the hot path.
+ *
+ * Each function works by itself on the storage that a URL names (tc_options.storage_url), blocks until it is done, and may be called from any thread, several at once. Where "beside whoever
+ * has it open" stands, engines of other processes and of this one go on as if nothing was there.
+ */
+#ifndef TIPCURRENT_MOVE_H
+#define TIPCURRENT_MOVE_H
+
+#include "engine.h"
+#include "event.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How a long call tells what it does. All of it may be zero; strings are borrowed for the call. The functions are called in the caller's thread and must not call back into the library. */
+typedef struct tc_move_options {
+  size_t size;
+  /* A few times a second at most times: what is being done ("events"), how much of it, and of how much (0: not known). Non-zero stops the call with TC_EUSER. */
+  int (*progress)(void *userdata, const char *what, int64_t done, int64_t total);
+  void (*note)(void *userdata, const char *line); /* something that a person should read: a finding, or what did not come along. One line */
+  void *userdata;                                 /* of both */
+  uint32_t idempotency_ttl_s;                     /* as in tc_options. 0: 86400 */
+  uint32_t flags;                                 /* 0 */
+} tc_move_options;
+#define TC_MOVE_OPTIONS_INIT \
+  { sizeof(tc_move_options), 0, 0, 0, 0, 0 }
+
+/* What a call came to. Fill in size (TC_MOVE_COUNTS_INIT); what a function does not speak of stays 0. */
+typedef struct tc_move_counts {
+  size_t size;
+  int64_t log_seq;    /* the last event that was copied or looked at */
+  int64_t events;     /* how many this call did */
+  int64_t documents;  /* webhooks, goals, event types and settings */
+  int64_t owed;       /* webhook deliveries that are due or wait for another try */
+  int64_t deliveries; /* rows of the delivery log */
+  int64_t keys;       /* idempotency keys */
+  int64_t irregular;  /* events that break a rule of their kind, and were kept as they are */
+  int64_t left_out;   /* what did not come along; a note said of each what it was, up to a thousand of them */
+  int64_t findings;   /* of a check: what is wrong; a note said of each, up to a thousand of them */
+} tc_move_counts;
+#define TC_MOVE_COUNTS_INIT \
+  { sizeof(tc_move_counts), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Copies a log with all that belongs to it into a directory, beside whoever has it open. The copy is as of one moment: every event that was acknowledged before the call began is in it, and none
+ * twice. It has the files' names and opens by itself; webhooks that were on their way may be sent again out of it. The directory is made when it is missing, nothing in it is overwritten, and
+ * what is on its way is called NAME.part. Until it is done the files cannot shrink. SQLite only: a PostgreSQL database is backed up by its own means.
+ * options may be NULL; *out (may be NULL) is written on success. Any thread; blocks until it is done. Errors: TC_EINVAL, TC_ENOTFOUND (there is no log), TC_EEXISTS (a file of that name is there), TC_ENOTSUP (another backend),
+ * TC_ESTORAGE, TC_ECORRUPT, TC_EVERSION, TC_EUSER (stopped), TC_ENOMEM. */
+TC_API int tc_backup(const char *storage_url, const char *directory, const tc_move_options *options, tc_move_counts *out);
+
+/* Checks a log beside whoever has it open, without changing anything: the files or tables themselves; that seq has no hole; ids, texts, references of refunds; that no idempotency key stands twice
+ * within its time; that every event is found by its id in the index, the lists of all kinds have exactly the log's events in order, and the lengths of up to 512 rooms' lists are right; outside
+ * effects. Statistics are not recomputed. Reads all of it once and looks up every event: some 100,000 events a second on SQLite. An index that is missing, or of another log or release, is not
+ * wrong: it is made anew at the next open.
+ * options may be NULL; *out (may be NULL) is written on success and with TC_ECORRUPT. Any thread; blocks until it is done. TC_ECORRUPT: it is damaged; tc_last_error tells the first finding, options->note each.
+ * Errors else: TC_EINVAL, TC_ENOTFOUND (there is no log), TC_ENOTSUP (memory:), TC_EBUSY (the database cannot be reached), TC_ESTORAGE, TC_EVERSION (another release's), TC_EUSER (stopped), TC_ENOMEM. */
+TC_API int tc_verify(const char *storage_url, const tc_move_options *options, tc_move_counts *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
