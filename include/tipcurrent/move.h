@@ -1,4 +1,4 @@
-/* move.h - logs on their way: backup and check. For tools that stand beside an engine: none of this needs one, and nothing here is for the hot path.
+/* move.h - logs on their way: backup, check, export. For tools that stand beside an engine: none of this needs one, and nothing here is for the hot path.
  *
  * Each function works by itself on the storage that a URL names (tc_options.storage_url), blocks until it is done, and may be called from any thread, several at once. Where "beside whoever
  * has it open" stands, engines of other processes and of this one go on as if nothing was there.
@@ -41,6 +41,17 @@ typedef struct tc_move_counts {
 } tc_move_counts;
 #define TC_MOVE_COUNTS_INIT \
   { sizeof(tc_move_counts), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Takes one event of an export; it is borrowed for the call, tc_event_ref keeps it. Non-zero ends the export with TC_EUSER. In the caller's thread; must not call back into the library but for tc_event_x. */
+typedef int (*tc_export_fn)(void *userdata, const tc_event *event);
+
+/* Walks a log, beside whoever has it open, in its order: fn gets the events behind after_seq (0: all) up to the log's end when the call began. kinds: bit mask of (1 << TC_KIND_X); 0: all. A
+ * few thousand rows are in memory at a time. userdata is fn's own. options may be NULL; *out (may be NULL) is written on success: log_seq is where the next export goes on, events how many there
+ * were. Any thread; blocks until it is done.
+ * Errors: TC_EINVAL, TC_ENOTFOUND (there is no log), TC_ENOTSUP (memory:), TC_EBUSY (the database cannot be reached), TC_ESTORAGE, TC_ECORRUPT, TC_EVERSION (another release's), TC_EUSER (fn or
+ * progress ended it), TC_ENOMEM. */
+TC_API int tc_export(const char *storage_url, int64_t after_seq, uint64_t kinds, tc_export_fn fn, void *userdata, const tc_move_options *options,
+                     tc_move_counts *out);
 
 /* Copies a log with all that belongs to it into a directory, beside whoever has it open. The copy is as of one moment: every event that was acknowledged before the call began is in it, and none
  * twice. It has the files' names and opens by itself; webhooks that were on their way may be sent again out of it. The directory is made when it is missing, nothing in it is overwritten, and

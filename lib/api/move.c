@@ -46,3 +46,15 @@ int tc_verify(const char *storage_url, const tc_move_options *options, tc_move_c
   if (!rc || rc == TC_ECORRUPT) finish(&move, out);
   return rc;
 }
+
+int tc_export(const char *storage_url, int64_t after_seq, uint64_t kinds, tc_export_fn fn, void *userdata, const tc_move_options *options,
+              tc_move_counts *out) {
+  tci_move move;
+  TCI_ENTER();
+  int rc = begin(&move, options, out, "storage_url", storage_url);
+  if (!rc && !fn) rc = tci_fail(TC_EINVAL, "fn: must not be NULL");
+  if (!rc && after_seq < 0) rc = tci_fail(TC_EINVAL, "after_seq: must not be negative");
+  if (!rc) rc = tci_export(&move, storage_url, after_seq, kinds, fn, userdata);
+  if (!rc) finish(&move, out);
+  return rc;
+}

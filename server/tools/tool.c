@@ -9,7 +9,7 @@
 #define WORDS_MAX 128 /* arguments; there are not half as many options */
 
 /* Of tools alone; all options of the daemon are flags beside them. */
-static const char *const arg_names[TCD_ARGS] = {[TCD_ARG_TO] = "--to"};
+static const char *const arg_names[TCD_ARGS] = {[TCD_ARG_TO] = "--to", [TCD_ARG_KIND] = "--kind", [TCD_ARG_FORMAT] = "--format", [TCD_ARG_AFTER] = "--after"};
 
 static int run_backup(tcd_tool_call *call) {
   tc_move_counts counts = TC_MOVE_COUNTS_INIT;
@@ -40,6 +40,8 @@ typedef struct tool {
 static const tool tools[] = {
   {"backup", run_backup, ARG(TO), ARG(TO), "copy a SQLite log, its index and what is owed into a directory, while it is in use: --to DIRECTORY"},
   {"verify", run_verify, 0, 0, "check a log, while it is in use: 0 whole, 1 damaged, 3 not checked"},
+  {"export", tcd_tool_export, 0, ARG(KIND) | ARG(FORMAT) | ARG(AFTER),
+   "write a log to stdout, while it is in use: --kind tips|reactions|all, --format ndjson|csv, --after SEQ"},
 };
 
 static const tool *find_tool(const char *word) {
@@ -117,7 +119,7 @@ static int run(const tool *t, tcd_tool_call *call) {
   call->options.idempotency_ttl_s = (uint32_t)call->config->idempotency_ttl_s;
   int status = t->run(call);
   tcd_progress_end(&call->progress);
-  if (status) (void)fprintf(stderr, "tipcurrentd %s: %s\n", t->word, tc_last_error());
+  if (status) (void)fprintf(stderr, "tipcurrentd %s: %s\n", t->word, *call->error ? call->error : tc_last_error());
   if (!status && (fflush(stdout) || ferror(stdout))) {
     (void)fprintf(stderr, "tipcurrentd %s: cannot write to stdout\n", t->word);
     status = TCD_TOOL_FAILED;

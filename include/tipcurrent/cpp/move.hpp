@@ -1,4 +1,4 @@
-/* move.hpp - backups and checks: move.h for C++. Calls by themselves, no engine is needed. */
+/* move.hpp - backups, checks and exports: move.h for C++. Calls by themselves, no engine is needed. */
 #ifndef TIPCURRENT_CPP_MOVE_HPP
 #define TIPCURRENT_CPP_MOVE_HPP
 
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../move.h"
+#include "event.hpp"
 #include "result.hpp"
 
 namespace tipcurrent {
@@ -39,7 +40,22 @@ inline tc_move_options move_options_of(const move_watch &watch) {
   return options;
 }
 
+inline int export_one(void *userdata, const tc_event *raw) {
+  const std::function<bool(const event &)> *fn = static_cast<const std::function<bool(const event &)> *>(userdata);
+  return !(*fn)(event::share(raw));
+}
+
 } // namespace detail
+
+/* tc_export: fn gets each event, and says whether it wants the next one (false: TC_EUSER). */
+inline result<tc_move_counts> export_log(const std::string &storage_url, std::int64_t after_seq, std::uint64_t kinds,
+                                         const std::function<bool(const event &)> &fn, const move_watch &watch = move_watch()) {
+  tc_move_options options = detail::move_options_of(watch);
+  tc_move_counts counts = TC_MOVE_COUNTS_INIT;
+  int code = tc_export(storage_url.c_str(), after_seq, kinds, detail::export_one, const_cast<std::function<bool(const event &)> *>(&fn), &options, &counts);
+  if (code) return detail::last_error(code);
+  return counts;
+}
 
 /* tc_backup. */
 inline result<tc_move_counts> backup(const std::string &storage_url, const std::string &directory, const move_watch &watch = move_watch()) {

@@ -90,6 +90,30 @@ static int postgres_open(tc_storage **out, const char *url, const tc_storage_env
   return TC_OK;
 }
 
+/* As open, without the writer and its lock: what reads has its own connections. */
+static int postgres_look(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
+  tc_storage_state found = {0};
+  tci_pg pg;
+  tc_storage *storage = tci_zalloc(sizeof *storage);
+  if (!storage) return out_of_memory(env);
+  storage->env = *env;
+  storage->home.env = &storage->env;
+  int code = take_url(&storage->home, url);
+  if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
+  tci_pg_init(&pg, &storage->home, TCI_PG_READER);
+  pg.once = 1;
+  if (!code) code = tci_pg_up(&pg, tci_pg_in_ms(TCI_PG_OPEN_MS));
+  if (!code) code = tci_pg_look_at(storage, &pg, &found);
+  tci_pg_close(&pg);
+  if (code) {
+    close_all(storage);
+    return code;
+  }
+  *state = found;
+  *out = storage;
+  return TC_OK;
+}
+
 /* ---- check ---- */
 
 /* Each gives rows only where something is wrong. */
@@ -171,4 +195,5 @@ const tc_storage_ops tci_postgres_ops = {
   .fact_first = tci_pg_fact_first,
   .facts_scan = tci_pg_facts_scan,
   .check = postgres_check,
+  .look = postgres_look,
 };

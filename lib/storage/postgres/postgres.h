@@ -184,6 +184,8 @@ extern const tci_pg_migration tci_pg_log_steps[], tci_pg_work_steps[]; /* up to 
 extern const tci_pg_migration tci_pg_index_step;                       /* another version is built anew */
 /* The schema as this release wants it, the log's id, and how far everything is. */
 int tci_pg_migrate(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
+/* The same for who only reads: makes nothing. TC_ENOTFOUND, TC_EVERSION. */
+int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
 
 /* ---- log.c ---- */
 #define TCI_PG_EVENT "e.seq, e.kind, e.id, e.created_at, e.amount, e.ref, e.room, e.\"user\", e.peer, e.body, e.target, e.metadata, e.key, e.currency"
