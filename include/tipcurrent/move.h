@@ -1,4 +1,4 @@
-/* move.h - logs on their way: backup, check, export. For tools that stand beside an engine: none of this needs one, and nothing here is for the hot path.
+/* move.h - logs on their way: backup, check, export, migration. For tools that stand beside an engine: none of this needs one, and nothing here is for the hot path.
  *
  * Each function works by itself on the storage that a URL names (tc_options.storage_url), blocks until it is done, and may be called from any thread, several at once. Where "beside whoever
  * has it open" stands, engines of other processes and of this one go on as if nothing was there.
@@ -67,6 +67,15 @@ TC_API int tc_backup(const char *storage_url, const char *directory, const tc_mo
  * options may be NULL; *out (may be NULL) is written on success and with TC_ECORRUPT. Any thread; blocks until it is done. TC_ECORRUPT: it is damaged; tc_last_error tells the first finding, options->note each.
  * Errors else: TC_EINVAL, TC_ENOTFOUND (there is no log), TC_ENOTSUP (memory:), TC_EBUSY (the database cannot be reached), TC_ESTORAGE, TC_EVERSION (another release's), TC_EUSER (stopped), TC_ENOMEM. */
 TC_API int tc_verify(const char *storage_url, const tc_move_options *options, tc_move_counts *out);
+
+/* Carries a log over into another storage: every event with its seq, id, times, texts, keys and references; webhooks (secrets as they are, sealed ones with their seal), goals, event types and settings
+ * with their numbers, and numbers that were given and taken back are not given again; what webhooks are owed, how far they are, and the delivery log of those that there are (its rows keep their
+ * order and get new numbers). Nobody may have either log open. `to` must be empty, or hold half of a migration of this very log: then it goes on. Until the end no engine opens it. Everything is
+ * written as safely as an engine would, and each event is read back and compared. The index is made when `to` is first opened.
+ * options may be NULL; *out (may be NULL) is written on success. Any thread; blocks until it is done.
+ * Errors: TC_EINVAL, TC_ENOTFOUND (there is no log `from`), TC_EEXISTS (`to` is not empty), TC_ECONFLICT (`to` is half of something else), TC_ENOTSUP (memory:, a foreign backend), TC_EBUSY
+ * (somebody has one of them open, or `from` has grown), TC_ESTORAGE, TC_EUNKNOWN (a lost connection: go on), TC_ECORRUPT, TC_EVERSION, TC_EUSER (stopped: go on), TC_ENOMEM. */
+TC_API int tc_migrate(const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out);
 
 #ifdef __cplusplus
 }

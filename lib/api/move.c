@@ -58,3 +58,13 @@ int tc_export(const char *storage_url, int64_t after_seq, uint64_t kinds, tc_exp
   if (!rc) finish(&move, out);
   return rc;
 }
+
+int tc_migrate(const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out) {
+  tci_move move;
+  TCI_ENTER();
+  int rc = begin(&move, options, out, "from_url", from_url);
+  if (!rc && !to_url) rc = tci_fail(TC_EINVAL, "to_url: must not be NULL");
+  if (!rc) rc = tci_migrate(&move, from_url, to_url);
+  if (!rc) finish(&move, out);
+  return rc;
+}

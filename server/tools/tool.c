@@ -9,7 +9,8 @@
 #define WORDS_MAX 128 /* arguments; there are not half as many options */
 
 /* Of tools alone; all options of the daemon are flags beside them. */
-static const char *const arg_names[TCD_ARGS] = {[TCD_ARG_TO] = "--to", [TCD_ARG_KIND] = "--kind", [TCD_ARG_FORMAT] = "--format", [TCD_ARG_AFTER] = "--after"};
+static const char *const arg_names[TCD_ARGS] = {
+  [TCD_ARG_TO] = "--to", [TCD_ARG_FROM] = "--from", [TCD_ARG_KIND] = "--kind", [TCD_ARG_FORMAT] = "--format", [TCD_ARG_AFTER] = "--after"};
 
 static int run_backup(tcd_tool_call *call) {
   tc_move_counts counts = TC_MOVE_COUNTS_INIT;
@@ -29,6 +30,16 @@ static int run_verify(tcd_tool_call *call) {
   return rc ? TCD_TOOL_FAILED : TCD_TOOL_OK;
 }
 
+static int run_migrate(tcd_tool_call *call) {
+  tc_move_counts counts = TC_MOVE_COUNTS_INIT;
+  if (tc_migrate(call->args[TCD_ARG_FROM], call->args[TCD_ARG_TO], &call->options, &counts)) return TCD_TOOL_FAILED;
+  tcd_progress_end(&call->progress);
+  (void)printf("%" PRId64 " events (%" PRId64 " now), %" PRId64 " documents, %" PRId64 " owed deliveries, %" PRId64
+               " rows of the delivery log; all events are the same\n",
+               counts.log_seq, counts.events, counts.documents, counts.owed, counts.deliveries);
+  return TCD_TOOL_OK;
+}
+
 typedef struct tool {
   const char *word;
   int (*run)(tcd_tool_call *call); /* an exit code; what is not OK has its reason in tc_last_error */
@@ -42,6 +53,7 @@ static const tool tools[] = {
   {"verify", run_verify, 0, 0, "check a log, while it is in use: 0 whole, 1 damaged, 3 not checked"},
   {"export", tcd_tool_export, 0, ARG(KIND) | ARG(FORMAT) | ARG(AFTER),
    "write a log to stdout, while it is in use: --kind tips|reactions|all, --format ndjson|csv, --after SEQ"},
+  {"migrate", run_migrate, ARG(FROM) | ARG(TO), ARG(FROM) | ARG(TO), "carry a log over into another storage: --from URL --to URL"},
 };
 
 static const tool *find_tool(const char *word) {

@@ -8,7 +8,7 @@
 /* 0 and 2 are the daemon's own. */
 enum { TCD_TOOL_OK = 0, TCD_TOOL_FAILED = 1, TCD_TOOL_USAGE = 2, TCD_TOOL_UNCHECKED = 3 };
 
-enum { TCD_ARG_TO, TCD_ARG_KIND, TCD_ARG_FORMAT, TCD_ARG_AFTER, TCD_ARGS };
+enum { TCD_ARG_TO, TCD_ARG_FROM, TCD_ARG_KIND, TCD_ARG_FORMAT, TCD_ARG_AFTER, TCD_ARGS };
 
 typedef struct tcd_tool_call {
   const tcd_config *config;

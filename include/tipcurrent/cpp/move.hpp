@@ -75,6 +75,15 @@ inline result<tc_move_counts> verify(const std::string &storage_url, const move_
   return counts;
 }
 
+/* tc_migrate. */
+inline result<tc_move_counts> migrate(const std::string &from_url, const std::string &to_url, const move_watch &watch = move_watch()) {
+  tc_move_options options = detail::move_options_of(watch);
+  tc_move_counts counts = TC_MOVE_COUNTS_INIT;
+  int code = tc_migrate(from_url.c_str(), to_url.c_str(), &options, &counts);
+  if (code) return detail::last_error(code);
+  return counts;
+}
+
 } // namespace tipcurrent
 
 #endif

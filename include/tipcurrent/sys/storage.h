@@ -103,10 +103,11 @@ typedef int (*tc_position_fn)(const tc_position *position, void *arg);
 
 /* Small documents of configuration by (kind, id): what people set up, kept with the log. */
 enum {
-  TC_CONFIG_WEBHOOK = 1,   /* one each */
-  TC_CONFIG_GOAL = 2,      /* one each */
-  TC_CONFIG_SETTINGS = 3,  /* of the log: one */
-  TC_CONFIG_EVENT_TYPE = 4 /* one each */
+  TC_CONFIG_WEBHOOK = 1,    /* one each */
+  TC_CONFIG_GOAL = 2,       /* one each */
+  TC_CONFIG_SETTINGS = 3,   /* of the log: one */
+  TC_CONFIG_EVENT_TYPE = 4, /* one each */
+  TC_CONFIG_MOVE = 5        /* one while the log is being filled from another (move.h): an engine refuses it then */
 };
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
 /* Non-zero stops the walk; the function then returns TC_OK all the same. doc: borrowed for the call. */
@@ -254,6 +255,13 @@ typedef struct tc_storage_ops {
   /* A copy in this directory (made when it is missing) that opens by itself, taken beside whoever has url open: *log_seq is the last event in it. What is owed is copied before the log, so
    * that a delivery may come twice out of a copy but never is lost. Nothing is overwritten: TC_EEXISTS. A copy that fails leaves nothing that could be taken for one. */
   int (*backup)(const char *url, const tc_storage_env *env, const char *directory, tc_copied_fn copied, void *arg, int64_t *log_seq);
+  /* Writer thread. As append, but the records keep their ids, which the caller knows to be free, and no key is looked for. A seq that is not 0 must be the one that the record would get, or
+   * nothing is stored: TC_ECONFLICT. Sets seq. Errors else as append; after TC_EUNKNOWN the log itself tells. */
+  int (*import_rows)(tc_storage *storage, tc_record *records, size_t n);
+  /* Any thread. The highest number that a kind of documents ever had; 0: none. */
+  int (*config_last)(tc_storage *storage, uint32_t kind, int64_t *id);
+  /* Work thread. All that a webhook owes with seq > after_seq, ascending, at most max. */
+  int (*owed_read)(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);
 } tc_storage_ops;
 
 #ifdef __cplusplus

@@ -196,4 +196,7 @@ const tc_storage_ops tci_postgres_ops = {
   .facts_scan = tci_pg_facts_scan,
   .check = postgres_check,
   .look = postgres_look,
+  .import_rows = tci_pg_import,
+  .config_last = tci_pg_config_last,
+  .owed_read = tci_pg_owed_read,
 };

@@ -39,9 +39,11 @@ typedef enum tci_pg_statement {
   TCI_PG_APPEND,
   TCI_PG_OUTCOME,
   TCI_PG_OUTCOME_IDS,
+  TCI_PG_IMPORT,
   TCI_PG_CONFIG_PUT,
   TCI_PG_CONFIG_REMOVE,
   TCI_PG_CONFIG_READ,
+  TCI_PG_CONFIG_LAST,
   TCI_PG_DERIVE,
   TCI_PG_INDEX_CURSOR,
   TCI_PG_CLEAN_UP,
@@ -53,6 +55,7 @@ typedef enum tci_pg_statement {
   TCI_PG_WORK_STATE,
   TCI_PG_WORK_HEADS,
   TCI_PG_WORK_DUE,
+  TCI_PG_OWED_READ,
   TCI_PG_WORK_FORGET,
   TCI_PG_WORK_TRIM,
   TCI_PG_DELIVERIES_TOTAL,
@@ -194,9 +197,13 @@ int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t
 int tci_pg_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
 int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
 
+/* ---- import.c ---- */
+int tci_pg_import(tc_storage *storage, tc_record *records, size_t n);
+
 /* ---- config.c ---- */
 int tci_pg_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc);
 int tci_pg_config_remove(tc_storage *storage, uint32_t kind, int64_t id);
+int tci_pg_config_last(tc_storage *storage, uint32_t kind, int64_t *id);
 int tci_pg_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
 
 /* ---- derive.c ---- */
@@ -228,6 +235,7 @@ int tci_pg_facts_scan(tc_storage *storage, uint32_t space, tc_text from, tc_text
 int tci_pg_work_commit(tc_storage *storage, tc_work *work);
 int tci_pg_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
 int tci_pg_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
+int tci_pg_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);
 int tci_pg_work_next(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
 int tci_pg_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
 int tci_pg_deliveries(tc_storage *storage, int64_t webhook_id, int64_t offset, size_t max, tc_delivery_fn fn, void *arg, int64_t *total);

@@ -176,4 +176,7 @@ const tc_storage_ops tci_sqlite_ops = {
   .check = sqlite_check,
   .look = tci_sqlite_look,
   .backup = tci_sqlite_backup,
+  .import_rows = tci_log_import,
+  .config_last = tci_config_last,
+  .owed_read = tci_owed_read,
 };

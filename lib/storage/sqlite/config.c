@@ -141,6 +141,17 @@ int tci_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *a
   return code;
 }
 
+int tci_config_last(tc_storage *storage, uint32_t kind, int64_t *id) {
+  char sql[96];
+  tci_reader *reader = NULL;
+  int code = tci_reader_take(storage, &reader);
+  if (code) return code;
+  (void)sqlite3_snprintf(sizeof sql, sql, "SELECT coalesce((SELECT last_id FROM log.config_ids WHERE kind=%u), 0)", kind);
+  code = tci_db_pragma(&reader->db, sql, id);
+  tci_reader_give(storage, reader);
+  return code;
+}
+
 int tci_config_any(tc_storage *storage, int *any) {
   int64_t found = 0;
   int code = tci_db_pragma(&storage->log, "SELECT EXISTS(SELECT 1 FROM config)", &found);

@@ -230,17 +230,10 @@ static int settle(tc_storage *storage, const uint8_t batch_id[16], int32_t *stor
   return TC_OK;
 }
 
-static int append_rows(tc_storage *storage, const tc_append *items, size_t n, const int64_t *known, size_t fresh, const uint8_t batch_id[16]) {
+static int commit_rows(tc_storage *storage, const uint8_t batch_id[16]) {
   tci_db *log = &storage->log;
   int32_t stored = 0;
-  int rc = tci_db_run(log, TCI_LOG_BEGIN);
-  if (!rc) rc = insert_rows(storage, items, n, known, fresh, batch_id);
-  if (rc) { /* no COMMIT was tried, so no frame of this batch can be taken for committed */
-    int code = tci_db_fail(log, rc, "append to");
-    tci_db_rollback(log);
-    return code;
-  }
-  rc = tci_db_commit(log, TCI_LOG_COMMIT);
+  int rc = tci_db_commit(log, TCI_LOG_COMMIT);
   if (!rc) return TC_OK;
   if ((rc & 0xff) != SQLITE_IOERR) { /* SQLITE_BUSY, SQLITE_FULL: the frame that makes the others count is written last, and was not */
     int code = tci_db_fail(log, rc, "commit to");
@@ -253,6 +246,17 @@ static int append_rows(tc_storage *storage, const tc_append *items, size_t n, co
   return TC_ESTORAGE;
 }
 
+static int append_rows(tc_storage *storage, const tc_append *items, size_t n, const int64_t *known, size_t fresh, const uint8_t batch_id[16]) {
+  tci_db *log = &storage->log;
+  int rc = tci_db_run(log, TCI_LOG_BEGIN);
+  if (!rc) rc = insert_rows(storage, items, n, known, fresh, batch_id);
+  if (rc) { /* no COMMIT was tried, so no frame of this batch can be taken for committed */
+    int code = tci_db_fail(log, rc, "append to");
+    tci_db_rollback(log);
+    return code;
+  }
+  return commit_rows(storage, batch_id);
+}
 static int known_of(tc_storage *storage, const tc_append *items, size_t n, int64_t **out, size_t *fresh) {
   int64_t *known = tci_array(n, sizeof *known);
   if (!known) {
@@ -295,5 +299,34 @@ int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, cons
   if (!code && found) publish(&storage->end, items, n, known);
   if (!code) *stored = found;
   tci_free(known);
+  return code;
+}
+
+int tci_log_import(tc_storage *storage, tc_record *records, size_t n) {
+  tci_db *log = &storage->log;
+  tci_log_end end = storage->end;
+  uint8_t batch_id[TCI_BATCH_ID_BYTES], batch[BATCH_BYTES_MAX];
+  for (size_t i = 0; i < n; i++) {
+    if (!records[i].seq || records[i].seq == end.seq + 1 + (int64_t)i) continue;
+    storage->env.fail(TC_ECONFLICT, "event %lld does not follow event %lld, with which %s ends", (long long)records[i].seq, (long long)end.seq, log->path);
+    return TC_ECONFLICT;
+  }
+  int code = n ? storage->env.random.fill(storage->env.random.userdata, batch_id, sizeof batch_id) : TC_OK;
+  if (code || !n) return code;
+  int rc = tci_db_run(log, TCI_LOG_BEGIN);
+  for (size_t i = 0; i < n && !rc; i++) {
+    int64_t *last_id = &end.last_id[records[i].kind];
+    if (records[i].id > *last_id) *last_id = records[i].id;
+    end.created_at_us = records[i].created_at_us;
+    rc = insert_row(log, &records[i], ++end.seq, records[i].id, batch, i + 1 == n ? put_batch(&end, batch_id, batch) : 0);
+  }
+  if (rc) {
+    code = tci_db_fail(log, rc, "append to");
+    tci_db_rollback(log);
+    return code;
+  }
+  code = commit_rows(storage, batch_id);
+  for (size_t i = 0; i < n && !code; i++) records[i].seq = storage->end.seq + 1 + (int64_t)i;
+  if (!code) storage->end = end;
   return code;
 }

@@ -190,6 +190,7 @@ int tci_log_look(tc_storage *storage); /* for reading. TC_ENOTFOUND, TC_EVERSION
  * for committed. So "not stored" may be said only after another commit, this one, has overwritten them. Returns SQLite's rc. */
 int tci_log_overwrite(tc_storage *storage, const uint8_t stamp[TCI_BATCH_ID_BYTES]);
 int tci_log_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
+int tci_log_import(tc_storage *storage, tc_record *records, size_t n);
 int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
 
 /* ---- config.c: documents of configuration, in the log's file. Writing: writer thread; reading: any ---- */
@@ -201,6 +202,7 @@ int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, cons
 int tci_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc);
 int tci_config_remove(tc_storage *storage, uint32_t kind, int64_t id);
 int tci_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
+int tci_config_last(tc_storage *storage, uint32_t kind, int64_t *id);
 int tci_config_any(tc_storage *storage, int *any); /* is there any document? Before the first reader */
 
 /* ---- fingerprint.c ---- */
@@ -315,6 +317,7 @@ enum {
   TCI_WORK_DELETE,
   TCI_WORK_FIRST,
   TCI_WORK_DUE,
+  TCI_WORK_OWED,
   TCI_WORK_FORGET,
   TCI_WORK_OWES,
   TCI_WORK_LOG,
@@ -335,6 +338,7 @@ int tci_work_fail(tc_storage *storage, const tci_db *db, int rc, const char *doi
 int tci_work_commit(tc_storage *storage, tc_work *work);
 int tci_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
 int tci_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
+int tci_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);
 int tci_work_next(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
 int tci_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
 
