@@ -9,7 +9,7 @@
  * stats.h         numbers over time                 board.h         leaderboards
  * batch.h         many creates in one call          amount.h        decimal text to hundredths
  * abi.h           for bindings: versions, layouts     allocator.h     the memory of a host
- * move.h          backups, checks, exports, migration
+ * move.h          backups, checks, exports, migration, import
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
  * For C++: tipcurrent.hpp. A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.

@@ -77,17 +77,6 @@ static void raise_files(const daemon_parts *d) {
   }
 }
 
-/* From a file, not from a flag: arguments are for everybody to read. */
-static int read_secret_key(const char *path, char *out, size_t size) {
-  FILE *file = fopen(path, "re");
-  size_t len = file ? fread(out, 1, size - 1, file) : 0;
-  int bad = !file || ferror(file) || !len;
-  if (file) (void)fclose(file); /* only read from */
-  while (len && strchr("\r\n\t ", out[len - 1])) len--;
-  out[len] = '\0';
-  return bad ? -1 : 0;
-}
-
 static int open_engine(daemon_parts *d, char *error, size_t error_size) {
   const tcd_config *c = &d->config;
   tc_options options = TC_OPTIONS_INIT;
@@ -111,7 +100,7 @@ static int open_engine(daemon_parts *d, char *error, size_t error_size) {
   webhooks.log_days = (uint32_t)c->webhook_log_days;
   webhooks.log_rows = c->webhook_log_rows;
   if (strcmp(c->webhook_secret_key_file, "none") != 0) {
-    if (read_secret_key(c->webhook_secret_key_file, secret_key, sizeof secret_key)) {
+    if (tcd_config_read_secret(c->webhook_secret_key_file, secret_key, sizeof secret_key)) {
       (void)snprintf(error, error_size, "webhook_secret_key_file: cannot read %s", c->webhook_secret_key_file);
       return TC_EINVAL;
     }

@@ -1,4 +1,4 @@
-/* move.h - logs on their way: backup, check, export, migration. For tools that stand beside an engine: none of this needs one, and nothing here is for the hot path.
+/* move.h - logs on their way: backup, check, export, migration, import. For tools that stand beside an engine: none of this needs one, and nothing here is for the hot path.
  *
  * Each function works by itself on the storage that a URL names (tc_options.storage_url), blocks until it is done, and may be called from any thread, several at once. Where "beside whoever
  * has it open" stands, engines of other processes and of this one go on as if nothing was there.
@@ -22,9 +22,10 @@ typedef struct tc_move_options {
   void *userdata;                                 /* of both */
   uint32_t idempotency_ttl_s;                     /* as in tc_options. 0: 86400 */
   uint32_t flags;                                 /* 0 */
+  const char *secret_key;                         /* of tc_import: as tc_webhook_options.secret_key; NULL: secrets of webhooks are kept as they are */
 } tc_move_options;
 #define TC_MOVE_OPTIONS_INIT \
-  { sizeof(tc_move_options), 0, 0, 0, 0, 0 }
+  { sizeof(tc_move_options), 0, 0, 0, 0, 0, 0 }
 
 /* What a call came to. Fill in size (TC_MOVE_COUNTS_INIT); what a function does not speak of stays 0. */
 typedef struct tc_move_counts {
@@ -76,6 +77,17 @@ TC_API int tc_verify(const char *storage_url, const tc_move_options *options, tc
  * Errors: TC_EINVAL, TC_ENOTFOUND (there is no log `from`), TC_EEXISTS (`to` is not empty), TC_ECONFLICT (`to` is half of something else), TC_ENOTSUP (memory:, a foreign backend), TC_EBUSY
  * (somebody has one of them open, or `from` has grown), TC_ESTORAGE, TC_EUNKNOWN (a lost connection: go on), TC_ECORRUPT, TC_EVERSION, TC_EUSER (stopped: go on), TC_ENOMEM. */
 TC_API int tc_migrate(const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out);
+
+/* Takes over what the Java service has kept in its PostgreSQL database: tips and reactions in the order of their time with their ids, webhooks with theirs, and idempotency keys that have not
+ * expired. Statistics are made from the events; delivery logs stay behind. The source is only read, in one view of it; the service should have stopped. to_url: nobody has it open, its ids must be
+ * lower than the source's (an empty or a new log: they are). What no event can hold (an amount beyond 92233720368547758.07 or with a third decimal, an absent text, a time beyond the years 1 to
+ * 9999, an id that is there twice) is told by notes, a line for each, and nothing is written. What is only against our rules (a negative amount, a blank text, a long one) is kept as it is and
+ * marked (TC_FIELD_IRREGULAR); a webhook that we would refuse, or that would mean something else here, is kept disabled. Stopped or killed it goes on; until the end no engine opens the log.
+ * options may be NULL; *out (may be NULL) is written on success. Any thread; blocks until it is done.
+ * Errors: TC_EINVAL (rows do not fit, a bad URL), TC_ENOTFOUND (no table tips), TC_EEXISTS (ids are taken), TC_ECONFLICT (to_url is half of something else, or the source has changed), TC_ENOTSUP
+ * (built without PostgreSQL, memory:), TC_EBUSY (somebody has to_url open, or its webhooks are behind), TC_ESTORAGE, TC_EUNKNOWN (a lost connection: go on), TC_ECORRUPT, TC_EVERSION, TC_EUSER
+ * (stopped: go on), TC_ENOMEM. */
+TC_API int tc_import(const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out);
 
 #ifdef __cplusplus
 }

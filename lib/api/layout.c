@@ -147,6 +147,7 @@ static const tc_abi_member layout[] = {
   MEMBER(tc_move_options, userdata),
   MEMBER(tc_move_options, idempotency_ttl_s),
   MEMBER(tc_move_options, flags),
+  MEMBER(tc_move_options, secret_key),
   WHOLE(tc_move_counts),
   MEMBER(tc_move_counts, size),
   MEMBER(tc_move_counts, log_seq),

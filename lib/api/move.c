@@ -11,7 +11,7 @@ static int begin(tci_move *move, const tc_move_options *options, const tc_move_c
   tc_move_options given = TC_MOVE_OPTIONS_INIT;
   tc_move_counts room = TC_MOVE_COUNTS_INIT;
   int rc = TC_OK;
-  if (options) rc = tci_sized_in(&given, sizeof given, TCI_SIZED_UP_TO(tc_move_options, flags), options, "options");
+  if (options) rc = tci_sized_in(&given, sizeof given, TCI_SIZED_UP_TO(tc_move_options, secret_key), options, "options");
   if (!rc && out) rc = tci_sized_in(&room, sizeof room, TCI_SIZED_UP_TO(tc_move_counts, findings), out, "out");
   if (!rc && given.flags) rc = tci_fail(TC_EINVAL, "flags: 0x%x has bits that are not defined", given.flags);
   if (!rc && given.idempotency_ttl_s > 366u * 86400u) rc = tci_fail(TC_EINVAL, "idempotency_ttl_s: must be at most a year");
@@ -59,12 +59,23 @@ int tc_export(const char *storage_url, int64_t after_seq, uint64_t kinds, tc_exp
   return rc;
 }
 
-int tc_migrate(const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out) {
+typedef int (*mover)(tci_move *move, const char *from, const char *to);
+
+static int between(mover fn, const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out) {
   tci_move move;
-  TCI_ENTER();
   int rc = begin(&move, options, out, "from_url", from_url);
   if (!rc && !to_url) rc = tci_fail(TC_EINVAL, "to_url: must not be NULL");
-  if (!rc) rc = tci_migrate(&move, from_url, to_url);
+  if (!rc) rc = fn(&move, from_url, to_url);
   if (!rc) finish(&move, out);
   return rc;
+}
+
+int tc_migrate(const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out) {
+  TCI_ENTER();
+  return between(tci_migrate, from_url, to_url, options, out);
+}
+
+int tc_import(const char *from_url, const char *to_url, const tc_move_options *options, tc_move_counts *out) {
+  TCI_ENTER();
+  return between(tci_import, from_url, to_url, options, out);
 }

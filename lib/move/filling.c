@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/sys.h"
 #include "engine/plain.h"
@@ -10,7 +9,6 @@
 
 #define NOTE_ID 1
 #define PATIENCE_US 60000000
-#define PAUSE_NS 50000000
 
 typedef struct reading {
   tci_filling *out;
@@ -55,10 +53,8 @@ int tci_filling_finish(const tci_end *end) {
 int tci_filling_append(const tci_end *to, tc_record *records, size_t n) {
   int64_t until_us = tci_sys_monotonic_us(NULL) + PATIENCE_US;
   int rc = to->ops->import_rows(to->storage, records, n);
-  while (rc == TC_EBUSY && tci_sys_monotonic_us(NULL) < until_us) {
-    (void)nanosleep(&(struct timespec){0, PAUSE_NS}, NULL); /* woken early it asks early */
-    rc = to->ops->import_rows(to->storage, records, n);
-  }
+  /* Each try waits half a second for the lock or the connection, as an append's does. */
+  while (rc == TC_EBUSY && tci_sys_monotonic_us(NULL) < until_us) rc = to->ops->import_rows(to->storage, records, n);
   return rc;
 }
 

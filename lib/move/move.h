@@ -36,6 +36,7 @@ void tci_move_close(tci_end *end); /* takes a zeroed one */
 
 int tci_backup(tci_move *move, const char *url, const char *directory);
 int tci_verify(tci_move *move, const char *url);
+int tci_import(tci_move *move, const char *from, const char *to);
 int tci_migrate(tci_move *move, const char *from, const char *to);
 int tci_export(tci_move *move, const char *url, int64_t after_seq, uint64_t kinds, tc_export_fn fn, void *userdata);
 

@@ -12,7 +12,7 @@
 #define BIT(kind) (UINT64_C(1) << (kind))
 
 /* A column of CSV: a field, or what every event has. */
-enum { TEXT, NUMBER, AMOUNT, SEQ, KIND, ID, TIME };
+enum { TEXT, NUMBER, AMOUNT, SEQ, KIND, ID, TIME, MARK };
 typedef struct column {
   const char *name;
   int type;
@@ -46,6 +46,7 @@ static const column columns[] = {
   {"reason", TEXT, TC_FIELD_REASON, OTHERS},
   {"webhookId", TEXT, TC_FIELD_WEBHOOK_ID, OTHERS},
   {"createdAt", TIME, 0, ALL},
+  {"irregular", MARK, TC_FIELD_IRREGULAR, ALL},
 };
 
 typedef struct writer {
@@ -68,6 +69,11 @@ static const char *kind_name(const tc_event *event) {
 static int has_column(const writer *w, const column *c) {
   uint64_t kinds = w->kinds ? w->kinds : ALL;
   return (kinds & c->kinds) != 0;
+}
+
+static int is_irregular(const tc_event *event) {
+  int64_t mark = 0;
+  return !tc_event_int(event, TC_FIELD_IRREGULAR, &mark) && mark;
 }
 
 static void put_number(writer *w, const tc_event *event, const column *c) {
@@ -100,6 +106,7 @@ static void put_value(writer *w, const tc_event *event, const column *c) {
     tci_time_format_ms(us, time);
     (void)tci_buf_append(&w->buf, time, sizeof time);
     break;
+  case MARK: (void)tci_buf_puts(&w->buf, is_irregular(event) ? "true" : ""); break;
   case TEXT: put_text(w, tc_event_str(event, c->field)); break;
   default: put_number(w, event, c); break;
   }
@@ -122,7 +129,8 @@ static void put_row(writer *w, const tc_event *event) {
 static void put_json(writer *w, const tc_event *event) {
   size_t len = 0;
   const char *json = tc_event_json(event, &len);
-  (void)tci_buf_printf(&w->buf, "{\"seq\":%" PRId64 ",\"kind\":\"%s\",", tc_event_seq(event), kind_name(event)); /* a registered name has nothing to escape */
+  (void)tci_buf_printf(&w->buf, "{\"seq\":%" PRId64 ",\"kind\":\"%s\",%s", tc_event_seq(event), kind_name(event),
+                       is_irregular(event) ? "\"irregular\":true," : ""); /* a registered name has nothing to escape */
   (void)tci_buf_append(&w->buf, json + 1, len - 1);
   (void)tci_buf_puts(&w->buf, "\n");
 }

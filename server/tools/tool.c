@@ -40,6 +40,27 @@ static int run_migrate(tcd_tool_call *call) {
   return TCD_TOOL_OK;
 }
 
+static int run_import(tcd_tool_call *call) {
+  tc_move_counts counts = TC_MOVE_COUNTS_INIT;
+  const char *path = call->config->webhook_secret_key_file;
+  char secret_key[128] = "";
+  if (strcmp(path, "none") != 0) {
+    if (tcd_config_read_secret(path, secret_key, sizeof secret_key)) {
+      (void)snprintf(call->error, sizeof call->error, "webhook_secret_key_file: cannot read %s", path);
+      return TCD_TOOL_FAILED;
+    }
+    call->options.secret_key = secret_key;
+  }
+  int rc = tc_import(call->args[TCD_ARG_FROM], call->config->storage, &call->options, &counts);
+  memset(secret_key, 0, sizeof secret_key);
+  if (rc) return TCD_TOOL_FAILED;
+  tcd_progress_end(&call->progress);
+  (void)printf("%" PRId64 " events now, up to event %" PRId64 "; %" PRId64 " webhooks, %" PRId64 " idempotency keys; %" PRId64 " irregular, %" PRId64
+               " left out; the counts are the source's\n",
+               counts.events, counts.log_seq, counts.documents, counts.keys, counts.irregular, counts.left_out);
+  return TCD_TOOL_OK;
+}
+
 typedef struct tool {
   const char *word;
   int (*run)(tcd_tool_call *call); /* an exit code; what is not OK has its reason in tc_last_error */
@@ -54,6 +75,7 @@ static const tool tools[] = {
   {"export", tcd_tool_export, 0, ARG(KIND) | ARG(FORMAT) | ARG(AFTER),
    "write a log to stdout, while it is in use: --kind tips|reactions|all, --format ndjson|csv, --after SEQ"},
   {"migrate", run_migrate, ARG(FROM) | ARG(TO), ARG(FROM) | ARG(TO), "carry a log over into another storage: --from URL --to URL"},
+  {"import", run_import, ARG(FROM), ARG(FROM), "take over tips, reactions, webhooks and live keys of the Java service: --from postgresql://USER@HOST/DATABASE"},
 };
 
 static const tool *find_tool(const char *word) {

@@ -74,7 +74,7 @@ class ExportTest(WireCase):
                         if name in row:
                             value = line.get(name) or ""
                             self.assertEqual(row[name], "'" + value if value[:1] and value[0] in "=+-@\t\r" else value)
-        self.assertEqual(export(self.daemon.storage, "--kind", "tips", "--format", "csv")[0].splitlines()[0], "seq,id,roomId,senderId,recipientId,amount,currency,message,metadata,createdAt")
+        self.assertEqual(export(self.daemon.storage, "--kind", "tips", "--format", "csv")[0].splitlines()[0], "seq,id,roomId,senderId,recipientId,amount,currency,message,metadata,createdAt,irregular")
         tips = list(csv.DictReader(io.StringIO(export(self.daemon.storage, "--kind", "tips", "--format", "csv")[0], newline="")))
         self.assertEqual([row["amount"] for row in tips], ["%d.50" % (i + 1) for i in range(len(NASTY))] + ["100.00"])
         self.assertEqual(tips[-1]["currency"], "EUR")

@@ -1,4 +1,4 @@
-/* move.hpp - backups, checks and exports: move.h for C++. Calls by themselves, no engine is needed. */
+/* move.hpp - backups, checks, exports, migration, import: move.h for C++. Calls by themselves, no engine is needed. */
 #ifndef TIPCURRENT_CPP_MOVE_HPP
 #define TIPCURRENT_CPP_MOVE_HPP
 
@@ -17,6 +17,7 @@ struct move_watch {
   std::function<bool(const std::string &what, std::int64_t done, std::int64_t total)> progress; /* false: stop, TC_EUSER */
   std::function<void(const std::string &line)> note;
   std::uint32_t idempotency_ttl_s = 0;
+  std::string secret_key; /* of import_log; empty: none */
 };
 
 namespace detail {
@@ -37,6 +38,7 @@ inline tc_move_options move_options_of(const move_watch &watch) {
   options.note = move_note;
   options.userdata = const_cast<move_watch *>(&watch);
   options.idempotency_ttl_s = watch.idempotency_ttl_s;
+  options.secret_key = watch.secret_key.empty() ? nullptr : watch.secret_key.c_str();
   return options;
 }
 
@@ -71,6 +73,15 @@ inline result<tc_move_counts> verify(const std::string &storage_url, const move_
   tc_move_options options = detail::move_options_of(watch);
   tc_move_counts counts = TC_MOVE_COUNTS_INIT;
   int code = tc_verify(storage_url.c_str(), &options, &counts);
+  if (code) return detail::last_error(code);
+  return counts;
+}
+
+/* tc_import. */
+inline result<tc_move_counts> import_log(const std::string &from_url, const std::string &to_url, const move_watch &watch = move_watch()) {
+  tc_move_options options = detail::move_options_of(watch);
+  tc_move_counts counts = TC_MOVE_COUNTS_INIT;
+  int code = tc_import(from_url.c_str(), to_url.c_str(), &options, &counts);
   if (code) return detail::last_error(code);
   return counts;
 }

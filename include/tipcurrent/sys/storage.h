@@ -51,8 +51,9 @@ typedef struct tc_record {
   uint32_t kind;                          /* TC_KIND_X */
   uint32_t flags;                         /* 0 */
   tc_text text[TC_COL_COUNT];             /* by TC_COL_X */
-  int64_t ref;                            /* of a refund: the seq of its tip; else 0 */
+  int64_t ref;                            /* of a refund: the seq of its tip; TC_REF_IRREGULAR; else 0 */
 } tc_record;
+#define TC_REF_IRREGULAR (-1) /* a tip or reaction that an import kept although it breaks a rule of its kind (docs/events.md) */
 
 /* Called once a row. Non-zero stops the walk; the function then returns TC_OK all the same. */
 typedef int (*tc_row_fn)(const tc_record *row, void *arg);

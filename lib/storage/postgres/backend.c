@@ -5,14 +5,19 @@
 #include "storage/postgres/postgres.h"
 #include "storage/schemes.h"
 
+void tci_pg_home_free(tci_pg_home *home) {
+  if (home->url) memset(home->url, 0, strlen(home->url)); /* the password */
+  tci_free(home->url);
+  home->url = NULL;
+}
+
 static void close_all(tc_storage *storage) {
   if (!storage) return;
   tci_pg_readers_close(&storage->readers);
   tci_pg_close(&storage->writer);
   tci_pg_close(&storage->indexer);
   tci_pg_close(&storage->worker);
-  if (storage->home.url) memset(storage->home.url, 0, strlen(storage->home.url));
-  tci_free(storage->home.url);
+  tci_pg_home_free(&storage->home);
   tci_free(storage->attempt.known);
   tci_free(storage);
 }
@@ -42,7 +47,8 @@ static void take_name(tci_pg_home *home, const PQconninfoOption *options) {
   (void)snprintf(home->name, sizeof home->name, "%s%s%s/%s", host ? host : "local", port ? ":" : "", port ? port : "", database ? database : "");
 }
 
-static int take_url(tci_pg_home *home, const char *url) {
+int tci_pg_home_init(tci_pg_home *home, const tc_storage_env *env, const char *url) {
+  home->env = env;
   char *message = NULL;
   if (!strstr(url, "://") || strlen(url) > 4096) return wrong_url(home->env, NULL);
   PQconninfoOption *options = PQconninfoParse(url, &message);
@@ -73,11 +79,10 @@ static int postgres_open(tc_storage **out, const char *url, const tc_storage_env
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;
-  storage->home.env = &storage->env;
   tci_pg_init(&storage->writer, &storage->home, TCI_PG_WRITER);
   tci_pg_init(&storage->indexer, &storage->home, TCI_PG_INDEXER);
   tci_pg_init(&storage->worker, &storage->home, TCI_PG_WORKER);
-  int code = take_url(&storage->home, url);
+  int code = tci_pg_home_init(&storage->home, &storage->env, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   if (!code) code = connect_first(&storage->writer);
   if (!code) code = tci_pg_migrate(storage, &storage->writer, &found);
@@ -97,8 +102,7 @@ static int postgres_look(tc_storage **out, const char *url, const tc_storage_env
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;
-  storage->home.env = &storage->env;
-  int code = take_url(&storage->home, url);
+  int code = tci_pg_home_init(&storage->home, &storage->env, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   tci_pg_init(&pg, &storage->home, TCI_PG_READER);
   pg.once = 1;

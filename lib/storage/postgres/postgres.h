@@ -82,6 +82,10 @@ typedef struct tci_pg_home {
   char old_begun[64];
 } tci_pg_home;
 
+/* backend.c: of a zeroed one; env: borrowed. TC_EINVAL: libpq cannot read the URL. */
+int tci_pg_home_init(tci_pg_home *home, const tc_storage_env *env, const char *url);
+void tci_pg_home_free(tci_pg_home *home);
+
 typedef enum tci_pg_stage { TCI_PG_DOWN, TCI_PG_CONNECTING, TCI_PG_UP } tci_pg_stage;
 
 typedef struct tci_pg {
