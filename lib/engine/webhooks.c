@@ -27,6 +27,11 @@ static int read_options(tci_webhooks *w, const tc_webhook_options *o) {
   return rc ? tci_fail(rc, "out of memory for webhooks") : TC_OK;
 }
 
+int tci_webhooks_can_send(const tci_webhooks *w) {
+  char why[TCI_LIBRARY_WHY_SIZE];
+  return w->own_transport && tci_curl_load(why) ? tci_fail(TC_ENOTSUP, "webhooks cannot be sent: %s", why) : TC_OK;
+}
+
 int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
   static const tc_webhook_options standard = TC_WEBHOOK_OPTIONS_INIT;
   tci_webhooks *w = tci_zalloc(sizeof *w);
@@ -48,6 +53,8 @@ int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
     if (rc) rc = tci_fail(rc, "cannot set up HTTP for webhooks");
     w->own_transport = !rc;
   }
+  /* Here, where files are read anyhow, and not in the turn of a host's loop that sends the first one. Without it the rest goes on: the log of the webhooks says so once more. */
+  if (!rc && w->hook_count && tci_webhooks_can_send(w)) tci_engine_log(engine, TC_LOG_ERROR, "%s", tci_fail_detail());
   return rc;
 }
 

@@ -152,6 +152,8 @@ int tci_webhooks_start(tci_webhooks *webhooks);
 void tci_webhooks_stop(tci_webhooks *webhooks); /* joins the thread; takes NULL */
 void tci_webhooks_free(tci_webhooks *webhooks); /* takes NULL */
 void tci_webhooks_wake(tc_engine *engine);      /* there may be something new */
+/* TC_OK; TC_ENOTSUP with its detail: libcurl, which is loaded here at the latest, is missing. Any thread; blocks for file I/O the first time. */
+int tci_webhooks_can_send(const tci_webhooks *webhooks);
 
 /* hooks.c: the registry. */
 int tci_hooks_load(tci_webhooks *webhooks);

@@ -1,9 +1,12 @@
 /* What is PostgreSQL's alone: sessions that the server ends, outcomes, a second node, a standstill. */
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -292,6 +295,61 @@ START_TEST(the_log_belongs_to_who_has_it_even_when_his_session_ended) {
 }
 END_TEST
 
+static int count_sessions(const char *which) {
+  char text[256];
+  sql("SELECT pg_stat_clear_snapshot()"); /* a transaction sees them as they were */
+  (void)snprintf(text, sizeof text, "SELECT 1 FROM pg_stat_activity WHERE %s", which);
+  PGresult *result = PQexec(other, text);
+  int n = PQntuples(result);
+  PQclear(result);
+  return n;
+}
+
+static void wait_a_little(int *turns) {
+  ck_assert_int_lt(++*turns, 20000);
+  (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+}
+
+/* A node of its own that appends three events, and is killed while the server has still to index them. */
+static void kill_a_node_that_indexes(void) {
+  int turns = 0;
+  pid_t node = fork();
+  ck_assert_int_ge(node, 0);
+  if (!node) {
+    row_list rows = {0};
+    open_storage();
+    for (int i = 0; i < 3; i++) append_one(ops, storage, tip("r", "u", "p", NOON + i));
+    if (!ops->read_log(storage, 0, 10, keep_row, &rows)) (void)ops->derive(storage, rows.at, 3);
+    _exit(1);
+  }
+  while (!count_sessions("application_name='tipcurrent indexer' AND wait_event_type='Lock'")) wait_a_little(&turns);
+  ck_assert_int_eq(kill(node, SIGKILL), 0);
+  ck_assert_int_eq(waitpid(node, NULL, 0), node);
+}
+
+static void *open_the_next(void *arg) {
+  atomic_int *over = arg;
+  open_storage();
+  atomic_store(over, 1);
+  return NULL;
+}
+
+START_TEST(a_node_waits_for_what_a_killed_one_had_still_sent) {
+  atomic_int over = 0;
+  pthread_t thread;
+  int turns = 0;
+  ops->close(storage);
+  sql("BEGIN; SELECT FROM index_state FOR UPDATE");
+  kill_a_node_that_indexes();
+  ck_assert_int_eq(pthread_create(&thread, NULL, open_the_next, &over), 0);
+  while (!atomic_load(&over) && count_sessions("application_name='tipcurrent indexer'") < 2) wait_a_little(&turns);
+  sql("COMMIT");
+  (void)pthread_join(thread, NULL);
+  ck_assert_int_eq(index_seq, 3);
+  ck_assert_int_eq(count_all(ops, storage, TC_KIND_TIP, "r"), 3);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("postgresql");
   TCase *all = tcase_create("sessions");
@@ -308,6 +366,7 @@ int main(void) {
   tcase_add_loop_test(all, an_index_batch_whose_answer_was_lost_is_taken_up_where_it_is, 9, 10);
   tcase_add_test(all, a_second_node_is_refused_while_the_first_is_there);
   tcase_add_test(all, the_log_belongs_to_who_has_it_even_when_his_session_ended);
+  tcase_add_test(all, a_node_waits_for_what_a_killed_one_had_still_sent);
   suite_add_tcase(suite, all);
   return run_suite(suite);
 }

@@ -61,21 +61,30 @@ int tci_pg_home_init(tci_pg_home *home, const tc_storage_env *env, const char *u
   return home->url ? TC_OK : out_of_memory(home->env);
 }
 
-/* A node that was killed has its lock until the server has noticed: that may take a moment. */
-static int connect_first(tci_pg *writer) {
-  int64_t until_us = tci_pg_in_ms(TCI_PG_OWNED_MS);
+/* A node that was killed has its locks until the server has noticed and its last statements are over: that may take a moment. */
+static int connect_first(tci_pg *pg) {
+  int64_t until_us = tci_pg_in_ms(pg->role == TCI_PG_WRITER ? TCI_PG_OWNED_MS : TCI_PG_ENDING_MS);
   int code, owned;
-  writer->once = 1;
+  pg->once = 1;
   do {
-    code = tci_pg_up(writer, tci_pg_in_ms(TCI_PG_OPEN_MS));
-    owned = code == TC_EBUSY && !strcmp(writer->why, TCI_PG_OWNED);
+    code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_OPEN_MS));
+    owned = code == TC_EBUSY && !strcmp(pg->why, TCI_PG_OWNED);
   } while (owned && tci_pg_in_ms(0) < until_us);
-  writer->once = 0;
+  pg->once = 0;
   return code == TC_EBUSY && !owned ? TC_ESTORAGE : code; /* here nobody asks again by himself */
+}
+
+int tci_pg_load(const tc_storage_env *env) {
+  char why[TCI_LIBRARY_WHY_SIZE];
+  int missing = tci_library_load(&tci_libpq_library, why);
+  if (missing) env->fail(missing, "storage_url: a postgresql: URL needs libpq: %s", why);
+  return missing;
 }
 
 static int postgres_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
   tc_storage_state found = {0};
+  int missing = tci_pg_load(env);
+  if (missing) return missing;
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;
@@ -85,6 +94,8 @@ static int postgres_open(tc_storage **out, const char *url, const tc_storage_env
   int code = tci_pg_home_init(&storage->home, &storage->env, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   if (!code) code = connect_first(&storage->writer);
+  if (!code) code = connect_first(&storage->indexer);
+  if (!code) code = connect_first(&storage->worker);
   if (!code) code = tci_pg_migrate(storage, &storage->writer, &found);
   if (code) {
     close_all(storage);
@@ -99,6 +110,8 @@ static int postgres_open(tc_storage **out, const char *url, const tc_storage_env
 static int postgres_look(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
   tc_storage_state found = {0};
   tci_pg pg;
+  int missing = tci_pg_load(env);
+  if (missing) return missing;
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;

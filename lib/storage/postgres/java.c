@@ -61,6 +61,8 @@ void tci_java_close(tci_java *java) {
 }
 
 int tci_java_open(tci_java **out, const char *url, const tc_storage_env *env) {
+  int missing = tci_pg_load(env);
+  if (missing) return missing;
   tci_java *java = tci_zalloc(sizeof *java);
   if (!java) {
     env->fail(TC_ENOMEM, "");

@@ -11,11 +11,11 @@
 #ifndef TCI_STORAGE_POSTGRES_H
 #define TCI_STORAGE_POSTGRES_H
 
-#include <libpq-fe.h>
 #include <pthread.h>
 
 #include "base/buf.h"
 #include "storage/lists.h"
+#include "storage/postgres/libpq.h"
 #include "tipcurrent/sys/storage.h"
 
 #define TCI_PG_TRY_MS 500      /* one try of an append, as with SQLite: the engine asks again until the create's own deadline */
@@ -24,7 +24,8 @@
 #define TCI_PG_READ_MS 15000   /* a read: the server gives up before (statement_timeout) */
 #define TCI_PG_BEHIND_MS 60000 /* indexing, clean-up */
 #define TCI_PG_OPEN_MS 10000
-#define TCI_PG_OWNED_MS 3000
+#define TCI_PG_OWNED_MS 3000   /* for a killed node's sessions to be noticed */
+#define TCI_PG_ENDING_MS 20000 /* for what it had still sent to be over, once the log is ours */
 #define TCI_PG_OWNED "another node has it open"
 #define TCI_PG_ARGS_MAX 24
 #define TCI_PG_READERS_MAX 12
@@ -70,19 +71,19 @@ typedef enum tci_pg_statement {
 } tci_pg_statement;
 extern const char *const tci_pg_sql[TCI_PG_STATEMENTS];
 
-/* Where to, and as whom. Fixed after open, but for what the writer notes of its own session. */
+/* Where to, and as whom. Fixed after open. */
 typedef struct tci_pg_home {
   const tc_storage_env *env;
   char *url;
   char name[256];       /* for messages: host, port and database, no secret */
   char schema[64];      /* as the server says */
   char schema_sql[136]; /* the same as a quoted identifier */
-  int owner_key;        /* of the advisory lock that keeps a second node out */
-  int old_pid;          /* the writer's last session */
-  char old_begun[64];
+  int owner_key;        /* of the advisory locks that keep a second node out */
 } tci_pg_home;
 
-/* backend.c: of a zeroed one; env: borrowed. TC_EINVAL: libpq cannot read the URL. */
+/* backend.c. Before anything else of libpq is called: it is loaded when it is first wanted. */
+int tci_pg_load(const tc_storage_env *env);
+/* Of a zeroed one; env: borrowed. TC_EINVAL: libpq cannot read the URL. */
 int tci_pg_home_init(tci_pg_home *home, const tc_storage_env *env, const char *url);
 void tci_pg_home_free(tci_pg_home *home);
 
@@ -91,8 +92,10 @@ typedef enum tci_pg_stage { TCI_PG_DOWN, TCI_PG_CONNECTING, TCI_PG_UP } tci_pg_s
 typedef struct tci_pg {
   tci_pg_home *home; /* borrowed */
   tci_pg_role role;
-  int pinned; /* it serves a snapshot: another session would have another view */
-  int once;   /* the first refusal is the answer: at open somebody looks on */
+  int pinned;  /* it serves a snapshot: another session would have another view */
+  int once;    /* the first refusal is the answer: at open somebody looks on */
+  int old_pid; /* of one that writes: its last session */
+  char old_begun[64];
   tci_pg_stage stage;
   PGconn *handle;
   PostgresPollingStatusType polling;

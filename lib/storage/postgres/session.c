@@ -1,11 +1,11 @@
-/* session.c - what a new connection is told, and the lock that keeps a second node out. */
+/* session.c - what a new connection is told, and the locks that keep a second node out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "storage/postgres/postgres.h"
 
-#define OWNER_CLASS 0x54634c67 /* "TcLg": the first half of the advisory lock's key */
+#define OWNER_CLASS 0x54634c67 /* "TcLg", and the role: the first half of an advisory lock's key */
 
 static int refuse(tci_pg *pg, int code, const char *why) {
   pg->home->env->fail(code, "cannot use the database %s: %s", pg->home->name, why);
@@ -36,28 +36,28 @@ static int find_schema(tci_pg *pg, int64_t deadline_us) {
   return code;
 }
 
-/* One node for now: many come with leases, and then this function goes. The lock is the session's, so it falls with it; one of our own that the server still takes for alive
- * (the network was cut) is ended first. */
+/* One node for now: many come with leases, and then this function goes. Each session that writes has a lock of its own, which falls when the session is over, and a session is over only when
+ * what was sent to it is: so who has the indexer's lock reads a cursor that no killed node's last batch will move behind his back. One of our own that the server still takes for alive (the
+ * network was cut), or that is still at work, is ended first. */
 static int own(tci_pg *pg, int64_t deadline_us) {
   tci_pg_home *home = pg->home;
   PGresult *result = NULL;
   char sql[512];
-  if (home->old_pid) {
-    (void)snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid=%d AND backend_start='%s'", home->old_pid,
-                   home->old_begun);
+  if (pg->old_pid) {
+    (void)snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid=%d AND backend_start='%s'", pg->old_pid, pg->old_begun);
     int code = tci_pg_exec(pg, sql, deadline_us, NULL);
     if (code) return code;
   }
   (void)snprintf(sql, sizeof sql,
                  "SELECT pg_try_advisory_lock(%d, %d)::int, pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid=pg_backend_pid())",
-                 OWNER_CLASS, home->owner_key);
+                 OWNER_CLASS + (int)pg->role, home->owner_key);
   int code = tci_pg_exec(pg, sql, deadline_us, &result);
   if (code) return code;
   if (PQntuples(result) != 1 || *PQgetvalue(result, 0, 0) != '1') {
     code = refuse(pg, TC_EBUSY, TCI_PG_OWNED);
   } else {
-    home->old_pid = (int)strtol(PQgetvalue(result, 0, 1), NULL, 10);
-    (void)snprintf(home->old_begun, sizeof home->old_begun, "%s", PQgetvalue(result, 0, 2));
+    pg->old_pid = (int)strtol(PQgetvalue(result, 0, 1), NULL, 10);
+    (void)snprintf(pg->old_begun, sizeof pg->old_begun, "%s", PQgetvalue(result, 0, 2));
   }
   PQclear(result);
   return code;
@@ -86,6 +86,6 @@ int tci_pg_set_up(tci_pg *pg, int64_t deadline_us) {
     "timezone='UTC'; %s",
     pg->home->schema_sql, timeout_ms, TCI_PG_READ_MS, durability[pg->role]);
   code = tci_pg_exec(pg, sql, deadline_us, NULL);
-  if (!code && pg->role == TCI_PG_WRITER) code = own(pg, deadline_us);
+  if (!code && pg->role != TCI_PG_READER) code = own(pg, deadline_us);
   return code;
 }
