@@ -62,7 +62,7 @@ int tci_move_open(tci_move *move, const char *url, const char *name, tci_end *ou
   memset(out, 0, sizeof *out);
   int rc = tci_move_ops(url, name, &out->ops);
   int able = !rc && TCI_OPS_HAVE(out->ops, import_rows) && TCI_OPS_HAVE(out->ops, config_last) && TCI_OPS_HAVE(out->ops, owed_read) && out->ops->work_commit &&
-             TCI_OPS_HAVE(out->ops, look);
+             TCI_OPS_HAVE(out->ops, open_read);
   if (!rc && !able) rc = tci_fail(TC_ENOTSUP, "%s: %s: cannot be moved", name, out->ops->scheme);
   return rc ? rc : out->ops->open(&out->storage, url, &move->env, &out->state);
 }

@@ -54,8 +54,8 @@ int tci_move_ops(const char *url, const char *name, const tc_storage_ops **out) 
 int tci_move_look(tci_move *move, const char *url, tci_end *out) {
   memset(out, 0, sizeof *out);
   int rc = tci_move_ops(url, "storage_url", &out->ops);
-  if (!rc && !TCI_OPS_HAVE(out->ops, look)) rc = tci_fail(TC_ENOTSUP, "storage_url: %s: cannot be read from outside", out->ops->scheme);
-  return rc ? rc : out->ops->look(&out->storage, url, &move->env, &out->state);
+  if (!rc && !TCI_OPS_HAVE(out->ops, open_read)) rc = tci_fail(TC_ENOTSUP, "storage_url: %s: cannot be read from outside", out->ops->scheme);
+  return rc ? rc : out->ops->open_read(&out->storage, url, &move->env, &out->state);
 }
 
 void tci_move_close(tci_end *end) {

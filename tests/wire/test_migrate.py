@@ -257,7 +257,7 @@ class RefusalTest(MigrateCase):
         self.moved(log.storage, target)
         # The note is put back by hand: a migration that was killed just before its end.
         connection = sqlite3.connect(target[7:])
-        connection.execute("INSERT INTO config VALUES(5, 1, '{\"what\":\"migrate\",\"firstSeq\":1}')")
+        connection.execute("INSERT INTO config VALUES(6, 1, '{\"what\":\"migrate\",\"firstSeq\":1}')")
         connection.commit()
         connection.close()
         self.refused(other.storage, target, "another one than the source's")  # its times differ

@@ -108,7 +108,7 @@ enum {
   TC_CONFIG_GOAL = 2,       /* one each */
   TC_CONFIG_SETTINGS = 3,   /* of the log: one */
   TC_CONFIG_EVENT_TYPE = 4, /* one each */
-  TC_CONFIG_MOVE = 5        /* one while the log is being filled from another (move.h): an engine refuses it then */
+  TC_CONFIG_MOVE = 6        /* one while the log is being filled from another (move.h): an engine refuses it then */
 };
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
 /* Non-zero stops the walk; the function then returns TC_OK all the same. doc: borrowed for the call. */
@@ -252,7 +252,7 @@ typedef struct tc_storage_ops {
 
   /* Opens what lies at url to be read by one thread, beside whoever has it open: read_log, config_read, snapshots and what they serve, check, close. Makes, migrates and changes
    * nothing. state->index_seq -1: there is no index that fits the log, so no snapshot. Errors as open, and TC_ENOTFOUND: there is no log. */
-  int (*look)(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state);
+  int (*open_read)(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state);
   /* A copy in this directory (made when it is missing) that opens by itself, taken beside whoever has url open: *log_seq is the last event in it. What is owed is copied before the log, so
    * that a delivery may come twice out of a copy but never is lost. Nothing is overwritten: TC_EEXISTS. A copy that fails leaves nothing that could be taken for one. */
   int (*backup)(const char *url, const tc_storage_env *env, const char *directory, tc_copied_fn copied, void *arg, int64_t *log_seq);
