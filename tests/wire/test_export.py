@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import pty
 import subprocess
 import unittest
 
@@ -90,6 +92,22 @@ class ExportTest(WireCase):
                 done = run_once("export", "--storage", self.daemon.storage, *flags)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
                 self.assertIn(words, done.stderr)
+
+
+    def test_progress_is_a_bar_on_a_terminal_and_silent_lines_elsewhere(self):
+        ours, theirs = pty.openpty()
+        try:
+            done = subprocess.run([harness.BINARY, "verify", "--storage", self.daemon.storage], stdout=subprocess.PIPE, stderr=theirs, timeout=60, env=harness.environment())
+            self.assertEqual(done.returncode, 0)
+            shown = os.read(ours, 65536).decode()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        self.assertRegex(shown, r"\r\x1b\[K\[#+\.*\] +\d+%  \d+ of \d+ events")
+        self.assertTrue(shown.endswith("\r\x1b[K"))  # it is taken away
+        _, err = export(self.daemon.storage)
+        self.assertNotIn("\x1b", err)
+        self.assertEqual(len(err.splitlines()), 1)
 
 
 class FailureTest(OwnDaemonCase):
