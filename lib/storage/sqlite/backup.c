@@ -76,12 +76,12 @@ static int copy_pages(copier *c, sqlite3 *from, sqlite3 *to, int *stopped) {
   int rc = SQLITE_OK;
   int64_t before = c->done;
   if (!backup) return sqlite3_errcode(to);
-  while (!*stopped && (rc = sqlite3_backup_step(backup, PAGES_A_STEP)) == SQLITE_OK) {
+  do {
+    rc = sqlite3_backup_step(backup, PAGES_A_STEP);
     c->done = before + sqlite3_backup_pagecount(backup) - sqlite3_backup_remaining(backup);
     if (c->total < c->done) c->total = c->done;
     *stopped = c->copied && c->copied(c->done, c->total, c->arg);
-  }
-  c->done = before + sqlite3_backup_pagecount(backup);
+  } while (rc == SQLITE_OK && !*stopped);
   int finished = sqlite3_backup_finish(backup);
   return rc == SQLITE_DONE ? finished : rc;
 }
