@@ -92,21 +92,22 @@ static int copy_file(copier *c, int i) {
   int stopped = 0, rc = SQLITE_OK;
   struct stat st;
   memset(&to, 0, sizeof to);
-  if (unlink(c->part[i]) && errno != ENOENT) return system_fail(c, "remove", c->part[i]); /* of a backup that was killed */
-  int code = tci_db_open(&from, c->env, c->from[i], SQLITE_OPEN_READONLY);
+  memset(&from, 0, sizeof from);
+  int code = tci_file_remove(c->env, c->part[i]); /* of a backup that was killed */
+  if (!code) code = tci_db_open(&from, c->env, c->from[i], SQLITE_OPEN_READONLY);
   if (!code) code = tci_db_exec(&from, "BEGIN", "read");
   /* The first read: from here on the view is fixed. */
   if (!code)
     code = tci_db_pragma(&from, i == LOG ? "SELECT coalesce(max(seq), 0) FROM events" : "SELECT count(*) FROM sqlite_master", i == LOG ? &c->log_seq : &seen);
   if (!code) code = tci_db_open(&to, c->env, c->part[i], SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  /* Secrets of webhooks stand in it: whoever may not read the one may not read the other. */
+  if (!code && (stat(c->from[i], &st) || chmod(c->part[i], st.st_mode & 0777))) code = system_fail(c, "set the mode of", c->part[i]);
   if (!code) rc = copy_pages(c, from.handle, to.handle, &stopped);
   if (rc) code = tci_db_fail(&to, rc, "write");
   if (!code && stopped) c->env->fail(code = TC_EUSER, "the backup was stopped");
   tci_db_close(&to);
   tci_db_rollback(&from);
   tci_db_close(&from);
-  /* Secrets of webhooks stand in it: whoever may not read the one may not read the other. */
-  if (!code && (stat(c->from[i], &st) || chmod(c->part[i], st.st_mode & 0777))) code = system_fail(c, "set the mode of", c->part[i]);
   return code;
 }
 
@@ -136,7 +137,7 @@ int tci_sqlite_backup(const char *url, const tc_storage_env *env, const char *di
   }
   if (!code) code = publish(&c, directory);
   if (!code) *log_seq = c.log_seq;
-  for (int i = 0; i < FILES && code && begun; i++) (void)unlink(c.part[i]); /* best effort: the next one takes them away */
+  for (int i = 0; i < FILES && code && begun; i++) (void)tci_file_remove(env, c.part[i]); /* best effort: the next one takes them away */
   tci_files_close(&files, 0);
   return code;
 }
