@@ -218,7 +218,7 @@ class VerifyTest(OwnDaemonCase):
         self.damaged("time", ["UPDATE events SET created_at=created_at+1000 WHERE seq=11"], "not those")
         self.damaged("room", ["UPDATE events SET room='elsewhere' WHERE seq=11"], "room .* has ")
         self.damaged("bytes", ["UPDATE events SET body=CAST(x'ff' AS TEXT) WHERE seq=11"], "is no text")
-        self.damaged("index", ["UPDATE fences SET before=before+1"], "counted as|in the index, not", index=True)
+        self.damaged("index", ["UPDATE chunks SET data=zeroblob(length(data))"], "is not in the index by its id|has \\d+ events that are not", index=True)
 
     def indexed(self, daemon):
         connection = sqlite3.connect("file:%s?mode=ro" % daemon.index, uri=True)
