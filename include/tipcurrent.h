@@ -9,6 +9,7 @@
  * stats.h         numbers over time                 board.h         leaderboards
  * batch.h         many creates in one call          amount.h        decimal text to hundredths
  * abi.h           for bindings: versions, layouts     allocator.h     the memory of a host
+ * move.h          backups, checks, exports, migration, import
  * Backend authors: tipcurrent/sys/storage.h, with a weaker promise (stable within a minor release).
  *
  * For C++: tipcurrent.hpp. A first program: examples/hello.c. In a host's own loop: examples/host_loop.c.
@@ -28,6 +29,7 @@
 #include "tipcurrent/error.h"
 #include "tipcurrent/event.h"
 #include "tipcurrent/goal.h"
+#include "tipcurrent/move.h"
 #include "tipcurrent/page.h"
 #include "tipcurrent/reaction.h"
 #include "tipcurrent/refund.h"

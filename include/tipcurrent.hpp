@@ -4,6 +4,7 @@
  * cpp/input.hpp         what is created and asked for       cpp/answer.hpp       goals, webhooks, statistics, boards
  * cpp/options.hpp       how an engine is opened             cpp/subscription.hpp follow the log
  * cpp/batch.hpp         many creates in one call        cpp/engine.hpp       the engine: all calls
+ * cpp/move.hpp          backups, checks, exports, migration, import
  *
  * What C++ adds
  *  - Handles close themselves. event is shared (a copy is one more reference); engine, page, subscription, stats and board are moved, not copied.
@@ -18,5 +19,6 @@
 #define TIPCURRENT_HPP
 
 #include "tipcurrent/cpp/engine.hpp"
+#include "tipcurrent/cpp/move.hpp"
 
 #endif

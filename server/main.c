@@ -13,6 +13,7 @@
 #include "server/civet/kitchen.h"
 #include "server/config/config.h"
 #include "server/log.h"
+#include "server/tools/tool.h"
 
 #define MAX_HEAD_BYTES (16u << 10) /* the kitchen takes 64 KiB: this with its target percent-encoded */
 
@@ -76,17 +77,6 @@ static void raise_files(const daemon_parts *d) {
   }
 }
 
-/* From a file, not from a flag: arguments are for everybody to read. */
-static int read_secret_key(const char *path, char *out, size_t size) {
-  FILE *file = fopen(path, "re");
-  size_t len = file ? fread(out, 1, size - 1, file) : 0;
-  int bad = !file || ferror(file) || !len;
-  if (file) (void)fclose(file); /* only read from */
-  while (len && strchr("\r\n\t ", out[len - 1])) len--;
-  out[len] = '\0';
-  return bad ? -1 : 0;
-}
-
 static int open_engine(daemon_parts *d, char *error, size_t error_size) {
   const tcd_config *c = &d->config;
   tc_options options = TC_OPTIONS_INIT;
@@ -110,7 +100,7 @@ static int open_engine(daemon_parts *d, char *error, size_t error_size) {
   webhooks.log_days = (uint32_t)c->webhook_log_days;
   webhooks.log_rows = c->webhook_log_rows;
   if (strcmp(c->webhook_secret_key_file, "none") != 0) {
-    if (read_secret_key(c->webhook_secret_key_file, secret_key, sizeof secret_key)) {
+    if (tcd_config_read_secret(c->webhook_secret_key_file, secret_key, sizeof secret_key)) {
       (void)snprintf(error, error_size, "webhook_secret_key_file: cannot read %s", c->webhook_secret_key_file);
       return TC_EINVAL;
     }
@@ -198,6 +188,7 @@ int main(int argc, char **argv) {
   daemon_parts d;
   char error[TCD_CONFIG_ERROR_MAX];
   int action, status = EXIT_OK;
+  if (tcd_tool_is(argc, argv)) return tcd_tool_main(argc, argv, environ);
   memset(&d, 0, sizeof d);
   int bad = tcd_config_load(&d.config, &action, argc, argv, environ, error, sizeof error);
   for (int i = 1; i < argc; i++) tci_url_hide(argv[i]); /* `ps` shows them to everybody */
@@ -210,7 +201,10 @@ int main(int argc, char **argv) {
   d.log = tcd_stderr_log(&d.sink);
   d.app.config = &d.config;
   switch (action) {
-  case TCD_HELP: tcd_config_print_help(stdout); break;
+  case TCD_HELP:
+    tcd_config_print_help(stdout);
+    tcd_tools_print_help(stdout);
+    break;
   case TCD_VERSION: (void)printf("tipcurrentd %s\n", tc_version()); break;
   case TCD_PRINT_DEFAULTS:
   case TCD_CHECK_CONFIG: tcd_config_print(&d.config, stdout); break;

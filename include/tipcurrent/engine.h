@@ -94,8 +94,8 @@ typedef struct tc_options {
 /* Opens (creating what is missing) the storage and starts the engine's threads. Strings are copied. A missing, stale or foreign derived file is rebuilt
  * behind: tc_open does not wait for it; until the backlog is indexed, reads and keyed creates answer TC_EBUSY (tc_engine_status tells how far it is).
  * *out: owned by the caller, tc_close frees it. Blocks for file I/O.
- * Errors: TC_EINVAL (options; the message names which), TC_EBUSY (another process or engine has the same files open), TC_ESTORAGE (cannot open, create or
- * write; the message names the path), TC_ECORRUPT (not a database, damaged or truncated; the file is left as it was), TC_ENOTSUP (unknown scheme; libpq is
+ * Errors: TC_EINVAL (options; the message names which), TC_EBUSY (another process or engine has the same files open; a migration into the log is not through), TC_ESTORAGE
+ * (cannot open, create or write; the message names the path), TC_ECORRUPT (not a database, damaged or truncated; the file is left as it was), TC_ENOTSUP (unknown scheme; libpq is
  * missing, the message says so), TC_EVERSION (files written by a newer release), TC_ENOMEM. */
 TC_API int tc_open(tc_engine **out, const tc_options *options);
 

@@ -47,7 +47,8 @@ enum {
   TC_FIELD_COUNT = 15,         /* int, follow, subscribe, raid, custom: as its type understands it, 0 when not given; goal reached: how many tips */
   TC_FIELD_TIP_ID = 16,        /* int, refund */
   TC_FIELD_GOAL_ID = 17,       /* int, goal reached */
-  TC_FIELD_TITLE = 18          /* text, goal reached */
+  TC_FIELD_TITLE = 18,         /* text, goal reached */
+  TC_FIELD_IRREGULAR = 19 /* int, tip and reaction: 1 when an import kept it although it breaks a rule of its kind (an amount of -5.00, a blank room), else 0 */
 };
 
 /* All accessors: any thread, never block, never fail; what they return is borrowed and lives as long as the caller's reference. */

@@ -29,8 +29,24 @@ static int read_one(int64_t id, tc_text doc, void *arg) {
   return 1;
 }
 
+static int note_move(int64_t id, tc_text doc, void *arg) {
+  (void)id;
+  (void)doc;
+  *(int *)arg = 1;
+  return 1;
+}
+
+/* Half a log would be served, and new events would take the numbers of those that are still to come. */
+static int refuse_half(tc_engine *engine) {
+  int moving = 0;
+  int rc = engine->ops->config_read(engine->storage, TC_CONFIG_MOVE, note_move, &moving);
+  return !rc && moving ? tci_fail(TC_EBUSY, "a migration or an import into this log has not come to its end: start it again (docs/moving.md)") : rc;
+}
+
 int tci_settings_open(tc_engine *engine, const char *wanted) {
   stored log = {.rc = TC_OK};
+  int half = refuse_half(engine);
+  if (half) return half;
   if (wanted && !tci_currency_known((tc_text){wanted, strlen(wanted)})) {
     return tci_fail(TC_EINVAL, "currency: must be an ISO 4217 code of three capital letters, not \"%.32s\"", wanted);
   }

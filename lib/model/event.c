@@ -168,6 +168,10 @@ int tc_event_int(const tc_event *event, uint32_t field, int64_t *out) {
     *out = event->record.created_at_us;
     return TC_OK;
   }
+  if (field == TC_FIELD_IRREGULAR && (event->record.kind == TC_KIND_TIP || event->record.kind == TC_KIND_REACTION)) {
+    *out = event->record.ref == TC_REF_IRREGULAR;
+    return TC_OK;
+  }
   const tci_member *member = member_of(tci_kind_of(event->record.kind), field);
   int type = member ? member->type : TCI_MEMBER_TEXT;
   const char *digits = type == TCI_MEMBER_NUMBER ? event->record.text[member->column].ptr : NULL;

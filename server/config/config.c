@@ -180,6 +180,16 @@ void tcd_config_free(tcd_config *config) {
   memset(config, 0, sizeof *config);
 }
 
+int tcd_config_read_secret(const char *path, char *out, size_t size) {
+  FILE *file = fopen(path, "re");
+  size_t len = file ? fread(out, 1, size - 1, file) : 0;
+  int bad = !file || ferror(file) || !len;
+  if (file) (void)fclose(file); /* only read from */
+  while (len && strchr("\r\n\t ", out[len - 1])) len--;
+  out[len] = '\0';
+  return bad ? -1 : 0;
+}
+
 void tcd_config_print(const tcd_config *config, FILE *out) {
   for (size_t i = 0; i < tcd_option_count; i++) {
     char range[128];

@@ -14,6 +14,9 @@ enum { TCD_RUN, TCD_CHECK_CONFIG, TCD_PRINT_DEFAULTS, TCD_HELP, TCD_VERSION };
 int tcd_config_load(tcd_config *out, int *action, int argc, char *const *argv, char *const *env, char *error, size_t error_size);
 void tcd_config_free(tcd_config *config);
 
+/* webhook_secret_key_file: a file, not a flag, since arguments are for everybody to read. 0, or -1: it cannot be read, or is empty. */
+int tcd_config_read_secret(const char *path, char *out, size_t size);
+
 /* 1 when "ADDRESS:PORT" can only be reached from this machine. */
 int tcd_listen_is_loopback(const char *listen);
 

@@ -324,6 +324,7 @@ Suite *storage_suite(const storage_fixture *with) {
   storage_docs_tests(all);
   storage_work_tests(all);
   storage_facts_tests(all);
+  storage_import_tests(all);
   tcase_add_test(all, readers_beside_a_writer_see_whole_states);
   tcase_add_test(all, a_wrong_url_is_named);
   suite_add_tcase(suite, all);

@@ -59,5 +59,6 @@ void storage_lists_tests(TCase *all);
 void storage_docs_tests(TCase *all);
 void storage_work_tests(TCase *all);
 void storage_facts_tests(TCase *all);
+void storage_import_tests(TCase *all);
 
 #endif

@@ -422,6 +422,40 @@ START_TEST(batches_amounts_and_layouts) {
 }
 END_TEST
 
+START_TEST(logs_are_checked_copied_and_moved) {
+  char name[] = "/tmp/tipcurrent-cpp-XXXXXX";
+  ck_assert_ptr_nonnull(mkdtemp(name));
+  const std::string dir = name, url = "sqlite:" + dir + "/tc.db";
+  tc::options o;
+  o.storage_url = url;
+  auto opened = tc::engine::open(o);
+  ck_assert_msg(opened.ok(), "%s", opened.message().c_str());
+  {
+    tc::engine engine = std::move(opened).value();
+    for (int i = 0; i < 3; i++) ck_assert(engine.tip_create(a_tip(i + 1)).ok());
+    tc::move_watch watch;
+    int told = 0;
+    watch.progress = [&](const std::string &, std::int64_t, std::int64_t) { return ++told > 0; };
+    ck_assert_int_eq((*tc::backup(url, dir + "/copy", watch)).log_seq, 3);
+    ck_assert_int_gt(told, 0);
+    ck_assert_int_eq((*tc::verify("sqlite:" + dir + "/copy/tc.db")).events, 3);
+  }
+  std::vector<tc::event> kept;
+  auto all = tc::export_log(url, 1, 0, [&](const tc::event &event) { return kept.push_back(event), true; });
+  ck_assert(all.ok());
+  ck_assert_uint_eq(kept.size(), 2);
+  ck_assert_int_eq(kept[1].number(TC_FIELD_AMOUNT), 3);
+  ck_assert_int_eq(tc::export_log(url, 0, 0, [](const tc::event &) { return false; }).code(), TC_EUSER);
+  ck_assert_int_eq((*tc::migrate(url, "sqlite:" + dir + "/there.db")).events, 3);
+  tc::move_watch stop;
+  stop.progress = [](const std::string &, std::int64_t, std::int64_t) { return false; };
+  ck_assert_int_eq(tc::verify(url, stop).code(), TC_EUSER);
+  auto refused = tc::import_log("sqlite:nothing", url);
+  ck_assert(!refused.ok() && !refused.message().empty());
+  ck_assert_int_eq(std::system(("rm -r " + dir).c_str()), 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("cpp");
   TCase *tcase = tcase_create("cpp");
@@ -439,6 +473,7 @@ int main(void) {
   tcase_add_test(tcase, reactions_statistics_and_boards);
   tcase_add_test(tcase, webhooks);
   tcase_add_test(tcase, batches_amounts_and_layouts);
+  tcase_add_test(tcase, logs_are_checked_copied_and_moved);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

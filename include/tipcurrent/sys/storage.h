@@ -51,8 +51,9 @@ typedef struct tc_record {
   uint32_t kind;                          /* TC_KIND_X */
   uint32_t flags;                         /* 0 */
   tc_text text[TC_COL_COUNT];             /* by TC_COL_X */
-  int64_t ref;                            /* of a refund: the seq of its tip; else 0 */
+  int64_t ref;                            /* of a refund: the seq of its tip; TC_REF_IRREGULAR; else 0 */
 } tc_record;
+#define TC_REF_IRREGULAR (-1) /* a tip or reaction that an import kept although it breaks a rule of its kind (docs/events.md) */
 
 /* Called once a row. Non-zero stops the walk; the function then returns TC_OK all the same. */
 typedef int (*tc_row_fn)(const tc_record *row, void *arg);
@@ -103,10 +104,11 @@ typedef int (*tc_position_fn)(const tc_position *position, void *arg);
 
 /* Small documents of configuration by (kind, id): what people set up, kept with the log. */
 enum {
-  TC_CONFIG_WEBHOOK = 1,   /* one each */
-  TC_CONFIG_GOAL = 2,      /* one each */
-  TC_CONFIG_SETTINGS = 3,  /* of the log: one */
-  TC_CONFIG_EVENT_TYPE = 4 /* one each */
+  TC_CONFIG_WEBHOOK = 1,    /* one each */
+  TC_CONFIG_GOAL = 2,       /* one each */
+  TC_CONFIG_SETTINGS = 3,   /* of the log: one */
+  TC_CONFIG_EVENT_TYPE = 4, /* one each */
+  TC_CONFIG_MOVE = 6        /* one while the log is being filled from another (move.h): an engine refuses it then */
 };
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
 /* Non-zero stops the walk; the function then returns TC_OK all the same. doc: borrowed for the call. */
@@ -151,6 +153,9 @@ typedef struct tc_fact {
 } tc_fact;
 /* Non-zero stops the walk; the function then returns TC_OK all the same. Both: borrowed for the call. */
 typedef int (*tc_fact_fn)(tc_text key, tc_text value, void *arg);
+
+/* How far a copy is, in pages or rows. Non-zero stops it: TC_EUSER. */
+typedef int (*tc_copied_fn)(int64_t done, int64_t total, void *arg);
 
 /* A backend: const and shared by all its engines. Each function says whether a backend must have it. */
 typedef struct tc_storage_ops {
@@ -242,6 +247,22 @@ typedef struct tc_storage_ops {
 
   /* Must. Full integrity check of log, index and work; TC_ECORRUPT with a line of detail. Slow. */
   int (*check)(tc_storage *storage);
+
+  /* For tools (move.h). Each may be NULL, and is looked for only where size reaches it. */
+
+  /* Opens what lies at url to be read by one thread, beside whoever has it open: read_log, config_read, snapshots and what they serve, check, close. Makes, migrates and changes
+   * nothing. state->index_seq -1: there is no index that fits the log, so no snapshot. Errors as open, and TC_ENOTFOUND: there is no log. */
+  int (*open_read)(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state);
+  /* A copy in this directory (made when it is missing) that opens by itself, taken beside whoever has url open: *log_seq is the last event in it. What is owed is copied before the log, so
+   * that a delivery may come twice out of a copy but never is lost. Nothing is overwritten: TC_EEXISTS. A copy that fails leaves nothing that could be taken for one. */
+  int (*backup)(const char *url, const tc_storage_env *env, const char *directory, tc_copied_fn copied, void *arg, int64_t *log_seq);
+  /* Writer thread. As append, but the records keep their ids, which the caller knows to be free, and no key is looked for. A seq that is not 0 must be the one that the record would get, or
+   * nothing is stored: TC_ECONFLICT. Sets seq. Errors else as append; after TC_EUNKNOWN the log itself tells. */
+  int (*import_rows)(tc_storage *storage, tc_record *records, size_t n);
+  /* Any thread. The highest number that a kind of documents ever had; 0: none. */
+  int (*config_last)(tc_storage *storage, uint32_t kind, int64_t *id);
+  /* Work thread. All that a webhook owes with seq > after_seq, ascending, at most max. */
+  int (*owed_read)(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);
 } tc_storage_ops;
 
 #ifdef __cplusplus

@@ -99,6 +99,13 @@ int tci_memory_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, 
   return TC_OK;
 }
 
+int tci_memory_config_last(tc_storage *storage, uint32_t kind, int64_t *id) {
+  tci_memory_read_lock(storage);
+  *id = kind <= TC_KIND_MAX ? storage->config.last_id[kind] : 0;
+  tci_memory_unlock(storage);
+  return TC_OK;
+}
+
 void tci_memory_config_free(tci_memory_config *config) {
   for (size_t i = 0; i < config->count; i++) tci_free(config->docs[i]);
   tci_free(config->docs);

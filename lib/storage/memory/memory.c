@@ -81,6 +81,7 @@ static int prepare(tc_storage *storage, const tc_append *items, size_t n, tci_ro
     known[i] = row ? row->record.seq : 0;
     if (row) continue;
     if (!(copies[i] = tci_row_new(items[i].record))) return tci_memory_fail(&storage->env);
+    copies[i]->record.id = 0;
     kinds[fresh++] = items[i].record->kind;
   }
   return tci_rows_reserve(&storage->rows, kinds, fresh) ? tci_memory_fail(&storage->env) : TC_OK;
@@ -114,6 +115,31 @@ static int memory_append(tc_storage *storage, tc_append *items, size_t n, const 
 out:
   tci_free(copies);
   tci_free(known);
+  tci_free(kinds);
+  return code;
+}
+
+static int memory_import(tc_storage *storage, tc_record *records, size_t n) {
+  tci_row **copies = tci_array(n, sizeof *copies);
+  uint32_t *kinds = tci_array(n, sizeof *kinds);
+  int code = copies && kinds ? TC_OK : tci_memory_fail(&storage->env);
+  tci_memory_write_lock(storage);
+  int64_t end = (int64_t)storage->rows.log.count;
+  for (size_t i = 0; i < n && !code; i++) {
+    kinds[i] = records[i].kind;
+    if (records[i].seq && records[i].seq != end + 1 + (int64_t)i)
+      storage->env.fail(code = TC_ECONFLICT, "event %lld does not follow event %lld", (long long)records[i].seq, (long long)end);
+    else if (!(copies[i] = tci_row_new(&records[i]))) code = tci_memory_fail(&storage->env);
+  }
+  if (!code && tci_rows_reserve(&storage->rows, kinds, n)) code = tci_memory_fail(&storage->env);
+  for (size_t i = 0; i < n && !code; i++) {
+    tci_rows_add(&storage->rows, copies[i]);
+    records[i].seq = copies[i]->record.seq;
+    copies[i] = NULL;
+  }
+  tci_memory_unlock(storage);
+  for (size_t i = 0; copies && i < n; i++) tci_free(copies[i]);
+  tci_free(copies);
   tci_free(kinds);
   return code;
 }
@@ -197,8 +223,8 @@ static int memory_find_id(tc_snapshot *snapshot, uint32_t kind, int64_t id, int6
   tc_storage *storage = snapshot->storage;
   int64_t found = 0;
   tci_memory_read_lock(storage);
-  const tci_row_array *rows = kind <= TC_KIND_MAX ? &storage->rows.kinds[kind] : &storage->rows.kinds[0]; /* no event is of kind 0 */
-  if (id >= 1 && (uint64_t)id <= rows->count) found = rows->at[id - 1]->record.seq;
+  const tci_row *row = kind <= TC_KIND_MAX ? tci_rows_find_id(&storage->rows, kind, id) : NULL;
+  if (row) found = row->record.seq;
   tci_memory_unlock(storage);
   if (!found || found > snapshot->seq) {
     storage->env.fail(TC_ENOTFOUND, "no event of kind %u has id %lld", kind, (long long)id);
@@ -249,4 +275,7 @@ const tc_storage_ops tci_memory_ops = {
   .fact_first = tci_memory_fact_first,
   .facts_scan = tci_memory_facts_scan,
   .check = memory_check,
+  .import_rows = memory_import,
+  .config_last = tci_memory_config_last,
+  .owed_read = tci_memory_owed_read,
 };

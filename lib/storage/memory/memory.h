@@ -24,6 +24,7 @@ typedef struct tci_memory_config {
 int tci_memory_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc);
 int tci_memory_config_remove(tc_storage *storage, uint32_t kind, int64_t id);
 int tci_memory_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
+int tci_memory_config_last(tc_storage *storage, uint32_t kind, int64_t *id);
 void tci_memory_config_free(tci_memory_config *config);
 
 /* ---- work.c and deliveries.c ---- */
@@ -48,6 +49,7 @@ int tci_memory_work_commit(tc_storage *storage, tc_work *work);
 int tci_memory_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
 int tci_memory_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
 int tci_memory_work_next(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
+int tci_memory_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);
 int tci_memory_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
 int tci_memory_deliveries(tc_storage *storage, int64_t webhook_id, int64_t offset, size_t max, tc_delivery_fn fn, void *arg, int64_t *total);
 int tci_memory_delivery_get(tc_storage *storage, int64_t webhook_id, int64_t id, tc_delivery_fn fn, void *arg);

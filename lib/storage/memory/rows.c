@@ -69,17 +69,35 @@ int tci_rows_reserve(tci_rows *rows, const uint32_t *kinds, size_t count) {
   return code;
 }
 
+static size_t place_of_id(const tci_row_array *kind, int64_t id) {
+  size_t low = 0, high = kind->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (kind->at[middle]->record.id < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 static int is_before(const tc_record *a, const tc_record *b) {
   return a->created_at_us != b->created_at_us ? a->created_at_us < b->created_at_us : a->seq < b->seq;
+}
+
+const tci_row *tci_rows_find_id(const tci_rows *rows, uint32_t kind, int64_t id) {
+  const tci_row_array *of = &rows->kinds[kind];
+  size_t at = place_of_id(of, id);
+  return at < of->count && of->at[at]->record.id == id ? of->at[at] : NULL;
 }
 
 void tci_rows_add(tci_rows *rows, tci_row *row) {
   tc_record *record = &row->record;
   tci_row_array *kind = &rows->kinds[record->kind];
+  if (!record->id) record->id = kind->count ? kind->at[kind->count - 1]->record.id + 1 : 1;
   rows->log.at[rows->log.count++] = row;
-  kind->at[kind->count++] = row;
   record->seq = (int64_t)rows->log.count;
-  record->id = (int64_t)kind->count;
+  size_t place = place_of_id(kind, record->id);
+  memmove(kind->at + place + 1, kind->at + place, (kind->count++ - place) * sizeof *kind->at);
+  kind->at[place] = row;
   size_t at = rows->listed.count;
   while (at && is_before(record, &rows->listed.at[at - 1]->record)) at--;
   memmove(rows->listed.at + at + 1, rows->listed.at + at, (rows->listed.count - at) * sizeof *rows->listed.at);

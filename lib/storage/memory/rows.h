@@ -19,7 +19,7 @@ typedef struct tci_row_array {
 
 typedef struct tci_rows {
   tci_row_array log;                    /* seq - 1; owns the rows */
-  tci_row_array kinds[TC_KIND_MAX + 1]; /* id - 1 */
+  tci_row_array kinds[TC_KIND_MAX + 1]; /* by id */
   tci_row_array listed;                 /* by (createdAt, seq), ascending */
   tci_row **buckets;                    /* by key */
   size_t bucket_count;                  /* 0 or a power of two */
@@ -30,7 +30,9 @@ typedef struct tci_rows {
 tci_row *tci_row_new(const tc_record *record);
 /* Makes room for count more of these kinds, so that adding them cannot fail. TC_OK or TC_ENOMEM. */
 int tci_rows_reserve(tci_rows *rows, const uint32_t *kinds, size_t count);
-/* Numbers the row and takes it. Needs reserved room. */
+/* NULL: none. */
+const tci_row *tci_rows_find_id(const tci_rows *rows, uint32_t kind, int64_t id);
+/* Numbers the row (an id that it has already, it keeps) and takes it. Needs reserved room. */
 void tci_rows_add(tci_rows *rows, tci_row *row);
 /* The latest row with this key (TC_KEY_SPACE) that was created after after_us, or NULL. */
 const tci_row *tci_rows_find_key(const tci_rows *rows, const tc_record *record, int64_t after_us);

@@ -145,6 +145,17 @@ int tci_memory_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn n
   return code;
 }
 
+int tci_memory_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg) {
+  const tci_memory_work *work = &storage->work;
+  tci_memory_read_lock(storage);
+  size_t at = after_seq == INT64_MAX ? work->owed_count : place_of(work, webhook_id, after_seq + 1);
+  for (; max && at < work->owed_count && work->owed[at].webhook_id == webhook_id; at++, max--) {
+    if (fn(&work->owed[at], arg)) break;
+  }
+  tci_memory_unlock(storage);
+  return TC_OK;
+}
+
 int tci_memory_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more) {
   tci_memory_work *work = &storage->work;
   tci_memory_write_lock(storage);

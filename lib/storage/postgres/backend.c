@@ -5,14 +5,19 @@
 #include "storage/postgres/postgres.h"
 #include "storage/schemes.h"
 
+void tci_pg_home_free(tci_pg_home *home) {
+  if (home->url) memset(home->url, 0, strlen(home->url)); /* the password */
+  tci_free(home->url);
+  home->url = NULL;
+}
+
 static void close_all(tc_storage *storage) {
   if (!storage) return;
   tci_pg_readers_close(&storage->readers);
   tci_pg_close(&storage->writer);
   tci_pg_close(&storage->indexer);
   tci_pg_close(&storage->worker);
-  if (storage->home.url) memset(storage->home.url, 0, strlen(storage->home.url));
-  tci_free(storage->home.url);
+  tci_pg_home_free(&storage->home);
   tci_free(storage->attempt.known);
   tci_free(storage);
 }
@@ -42,7 +47,8 @@ static void take_name(tci_pg_home *home, const PQconninfoOption *options) {
   (void)snprintf(home->name, sizeof home->name, "%s%s%s/%s", host ? host : "local", port ? ":" : "", port ? port : "", database ? database : "");
 }
 
-static int take_url(tci_pg_home *home, const char *url) {
+int tci_pg_home_init(tci_pg_home *home, const tc_storage_env *env, const char *url) {
+  home->env = env;
   char *message = NULL;
   if (!strstr(url, "://") || strlen(url) > 4096) return wrong_url(home->env, NULL);
   PQconninfoOption *options = PQconninfoParse(url, &message);
@@ -68,27 +74,54 @@ static int connect_first(tci_pg *pg) {
   return code == TC_EBUSY && !owned ? TC_ESTORAGE : code; /* here nobody asks again by himself */
 }
 
-static int postgres_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
-  tc_storage_state found = {0};
+int tci_pg_load(const tc_storage_env *env) {
   char why[TCI_LIBRARY_WHY_SIZE];
   int missing = tci_library_load(&tci_libpq_library, why);
-  if (missing) {
-    env->fail(missing, "storage_url: a postgresql: URL needs libpq: %s", why);
-    return missing;
-  }
+  if (missing) env->fail(missing, "storage_url: a postgresql: URL needs libpq: %s", why);
+  return missing;
+}
+
+static int postgres_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
+  tc_storage_state found = {0};
+  int missing = tci_pg_load(env);
+  if (missing) return missing;
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;
-  storage->home.env = &storage->env;
   tci_pg_init(&storage->writer, &storage->home, TCI_PG_WRITER);
   tci_pg_init(&storage->indexer, &storage->home, TCI_PG_INDEXER);
   tci_pg_init(&storage->worker, &storage->home, TCI_PG_WORKER);
-  int code = take_url(&storage->home, url);
+  int code = tci_pg_home_init(&storage->home, &storage->env, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   if (!code) code = connect_first(&storage->writer);
   if (!code) code = connect_first(&storage->indexer);
   if (!code) code = connect_first(&storage->worker);
   if (!code) code = tci_pg_migrate(storage, &storage->writer, &found);
+  if (code) {
+    close_all(storage);
+    return code;
+  }
+  *state = found;
+  *out = storage;
+  return TC_OK;
+}
+
+/* As open, without the writer and its lock: what reads has its own connections. */
+static int postgres_look(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
+  tc_storage_state found = {0};
+  tci_pg pg;
+  int missing = tci_pg_load(env);
+  if (missing) return missing;
+  tc_storage *storage = tci_zalloc(sizeof *storage);
+  if (!storage) return out_of_memory(env);
+  storage->env = *env;
+  int code = tci_pg_home_init(&storage->home, &storage->env, url);
+  if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
+  tci_pg_init(&pg, &storage->home, TCI_PG_READER);
+  pg.once = 1;
+  if (!code) code = tci_pg_up(&pg, tci_pg_in_ms(TCI_PG_OPEN_MS));
+  if (!code) code = tci_pg_look_at(storage, &pg, &found);
+  tci_pg_close(&pg);
   if (code) {
     close_all(storage);
     return code;
@@ -179,4 +212,8 @@ const tc_storage_ops tci_postgres_ops = {
   .fact_first = tci_pg_fact_first,
   .facts_scan = tci_pg_facts_scan,
   .check = postgres_check,
+  .open_read = postgres_look,
+  .import_rows = tci_pg_import,
+  .config_last = tci_pg_config_last,
+  .owed_read = tci_pg_owed_read,
 };

@@ -47,6 +47,20 @@ int tci_pg_config_remove(tc_storage *storage, uint32_t kind, int64_t id) {
   return code;
 }
 
+int tci_pg_config_last(tc_storage *storage, uint32_t kind, int64_t *id) {
+  tci_pg *pg = NULL;
+  PGresult *result = NULL;
+  int code = tci_pg_take(storage, &pg);
+  if (code) return code;
+  tci_pg_begin(pg);
+  tci_pg_int4(pg, (int32_t)kind);
+  code = tci_pg_run(pg, TCI_PG_CONFIG_LAST, tci_pg_in_ms(TCI_PG_READ_MS), &result);
+  if (!code) *id = tci_pg_get8(result, 0, 0);
+  PQclear(result);
+  tci_pg_give(storage, pg);
+  return code;
+}
+
 int tci_pg_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg) {
   tci_pg *pg = NULL;
   PGresult *result = NULL;

@@ -86,8 +86,7 @@ static void take_log_id(tc_storage *storage, const char *text) {
   storage->hash_key.k1 = strtoull(text + 16, NULL, 16);
 }
 
-static int read_state(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
-  static const char sql[] = "SELECT l.seq, l.created_at, i.cursor, i.newest_at FROM log_end l, index_state i";
+static int read_state(tc_storage *storage, tci_pg *pg, const char *sql, tc_storage_state *state) {
   PGresult *result = NULL;
   int code = tci_pg_exec(pg, sql, tci_pg_in_ms(TCI_PG_READ_MS), &result);
   if (code) return code;
@@ -116,10 +115,38 @@ static int migrate(tc_storage *storage, tci_pg *pg, meta *found) {
   return code ? code : exec(pg, "COMMIT");
 }
 
+/* 1: the schema has this release's tables, but for an index of another version (*has_index = 0). */
+static int fits(tci_pg *pg, const meta *found, int *has_index) {
+  size_t last = 0;
+  while (tci_pg_log_steps[last + 1].sql) last++;
+  *has_index = found->index == tci_pg_index_step.version;
+  if (found->log == tci_pg_log_steps[last].version && *found->log_id) return 1;
+  pg->home->env->fail(TC_EVERSION, "the schema %s of %s is of version %d, this release reads %d: a release that is not older makes it so when it opens it",
+                      pg->home->schema, pg->home->name, found->log, tci_pg_log_steps[last].version);
+  return 0;
+}
+
+int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
+  static const char *const sql[] = {"SELECT seq, created_at, -1, 0 FROM log_end",
+                                    "SELECT l.seq, l.created_at, i.cursor, i.newest_at FROM log_end l, index_state i"};
+  PGresult *result = NULL;
+  meta found;
+  int has_index = 0;
+  int code = tci_pg_exec(pg, "SELECT to_regclass('meta') IS NOT NULL AND to_regclass('log_end') IS NOT NULL", tci_pg_in_ms(TCI_PG_READ_MS), &result);
+  if (!code && (PQntuples(result) != 1 || *PQgetvalue(result, 0, 0) != 't'))
+    pg->home->env->fail(code = TC_ENOTFOUND, "there is no log in the schema %s of %s", pg->home->schema, pg->home->name);
+  PQclear(result);
+  if (!code) code = read_meta(pg, &found);
+  if (!code && !fits(pg, &found, &has_index)) code = TC_EVERSION;
+  if (code) return code;
+  take_log_id(storage, found.log_id);
+  return read_state(storage, pg, sql[has_index], state);
+}
+
 int tci_pg_migrate(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
   meta found;
   int code = migrate(storage, pg, &found);
   if (code) return code; /* the connection is closed, and with it goes the transaction */
   take_log_id(storage, found.log_id);
-  return read_state(storage, pg, state);
+  return read_state(storage, pg, "SELECT l.seq, l.created_at, i.cursor, i.newest_at FROM log_end l, index_state i", state);
 }

@@ -40,9 +40,11 @@ typedef enum tci_pg_statement {
   TCI_PG_APPEND,
   TCI_PG_OUTCOME,
   TCI_PG_OUTCOME_IDS,
+  TCI_PG_IMPORT,
   TCI_PG_CONFIG_PUT,
   TCI_PG_CONFIG_REMOVE,
   TCI_PG_CONFIG_READ,
+  TCI_PG_CONFIG_LAST,
   TCI_PG_DERIVE,
   TCI_PG_INDEX_CURSOR,
   TCI_PG_CLEAN_UP,
@@ -54,6 +56,7 @@ typedef enum tci_pg_statement {
   TCI_PG_WORK_STATE,
   TCI_PG_WORK_HEADS,
   TCI_PG_WORK_DUE,
+  TCI_PG_OWED_READ,
   TCI_PG_WORK_FORGET,
   TCI_PG_WORK_TRIM,
   TCI_PG_DELIVERIES_TOTAL,
@@ -77,6 +80,12 @@ typedef struct tci_pg_home {
   char schema_sql[136]; /* the same as a quoted identifier */
   int owner_key;        /* of the advisory locks that keep a second node out */
 } tci_pg_home;
+
+/* backend.c. Before anything else of libpq is called: it is loaded when it is first wanted. */
+int tci_pg_load(const tc_storage_env *env);
+/* Of a zeroed one; env: borrowed. TC_EINVAL: libpq cannot read the URL. */
+int tci_pg_home_init(tci_pg_home *home, const tc_storage_env *env, const char *url);
+void tci_pg_home_free(tci_pg_home *home);
 
 typedef enum tci_pg_stage { TCI_PG_DOWN, TCI_PG_CONNECTING, TCI_PG_UP } tci_pg_stage;
 
@@ -185,6 +194,8 @@ extern const tci_pg_migration tci_pg_log_steps[], tci_pg_work_steps[]; /* up to 
 extern const tci_pg_migration tci_pg_index_step;                       /* another version is built anew */
 /* The schema as this release wants it, the log's id, and how far everything is. */
 int tci_pg_migrate(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
+/* The same for who only reads: makes nothing. TC_ENOTFOUND, TC_EVERSION. */
+int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
 
 /* ---- log.c ---- */
 #define TCI_PG_EVENT "e.seq, e.kind, e.id, e.created_at, e.amount, e.ref, e.room, e.\"user\", e.peer, e.body, e.target, e.metadata, e.key, e.currency"
@@ -193,9 +204,13 @@ int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t
 int tci_pg_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
 int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
 
+/* ---- import.c ---- */
+int tci_pg_import(tc_storage *storage, tc_record *records, size_t n);
+
 /* ---- config.c ---- */
 int tci_pg_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc);
 int tci_pg_config_remove(tc_storage *storage, uint32_t kind, int64_t id);
+int tci_pg_config_last(tc_storage *storage, uint32_t kind, int64_t *id);
 int tci_pg_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
 
 /* ---- derive.c ---- */
@@ -227,6 +242,7 @@ int tci_pg_facts_scan(tc_storage *storage, uint32_t space, tc_text from, tc_text
 int tci_pg_work_commit(tc_storage *storage, tc_work *work);
 int tci_pg_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
 int tci_pg_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
+int tci_pg_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);
 int tci_pg_work_next(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
 int tci_pg_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
 int tci_pg_deliveries(tc_storage *storage, int64_t webhook_id, int64_t offset, size_t max, tc_delivery_fn fn, void *arg, int64_t *total);

@@ -1,5 +1,15 @@
 #include "storage/postgres/postgres.h"
 
+/* As append() of schema.c, but with the ids given. A log that ends elsewhere is left alone: no row comes back. */
+#define TCI_PG_IMPORT_SQL                                                                                                                                      \
+  "WITH l AS MATERIALIZED (SELECT seq FROM log_end WHERE one=1 AND seq=$1 FOR UPDATE), e AS (INSERT INTO events SELECT l.seq+i.o, i.kind, i.id, i.created, "   \
+  "i.amount, i.ref, i.room, i.u, i.peer, i.body, i.target, i.metadata, i.key, i.currency FROM l, unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], " \
+  "$6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY i(kind, id, created, "   \
+  "amount, ref, room, u, peer, body, target, metadata, key, currency, o)), k AS (INSERT INTO keys SELECT i.h, i.g, ($4::bigint[])[i.pos], l.seq+i.pos FROM "   \
+  "l, "                                                                                                                                                        \
+  "unnest($15::int[], $16::bigint[], $17::bigint[]) i(pos, h, g)) UPDATE log_end SET seq=log_end.seq+cardinality($2::int[]), "                                 \
+  "created_at=($4::bigint[])[cardinality($4::bigint[])], ids=ARRAY(SELECT greatest(log_end.ids[n], coalesce((SELECT max(u.id) FROM unnest($2::int[], "         \
+  "$3::bigint[]) u(kind, id) WHERE u.kind=n), 0)) FROM generate_series(1, 63) n ORDER BY n) FROM l WHERE one=1 RETURNING log_end.seq"
 #define OWED "webhook, seq, lane, due, first, attempt, flags"
 #define LOGGED "id, webhook, seq, created_at, duration, attempt, status, success, event, response, error"
 
@@ -10,6 +20,8 @@ const char *const tci_pg_sql[TCI_PG_STATEMENTS] = {
   [TCI_PG_CONFIG_PUT] = "SELECT config_put($1, $2, $3)",
   [TCI_PG_CONFIG_REMOVE] = "DELETE FROM config WHERE kind=$1 AND id=$2 RETURNING id",
   [TCI_PG_CONFIG_READ] = "SELECT id, doc FROM config WHERE kind=$1 ORDER BY id",
+  [TCI_PG_CONFIG_LAST] = "SELECT coalesce((SELECT last_id FROM config_ids WHERE kind=$1), 0)",
+  [TCI_PG_IMPORT] = TCI_PG_IMPORT_SQL,
   [TCI_PG_DERIVE] = "SELECT derive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
   [TCI_PG_INDEX_CURSOR] = "SELECT cursor FROM index_state WHERE one=1",
   [TCI_PG_CLEAN_UP] = "SELECT clean_up($1)::int",
@@ -24,6 +36,7 @@ const char *const tci_pg_sql[TCI_PG_STATEMENTS] = {
     "WITH RECURSIVE heads AS ((SELECT " OWED " FROM owed WHERE ready ORDER BY webhook, due, seq LIMIT 1) UNION ALL"
     " SELECT o.* FROM heads h, LATERAL (SELECT " OWED " FROM owed WHERE ready AND webhook>h.webhook ORDER BY webhook, due, seq LIMIT 1) o) SELECT * FROM heads",
   [TCI_PG_WORK_DUE] = "SELECT " OWED " FROM owed WHERE ready AND webhook=$1 AND due<=$2 ORDER BY due, seq LIMIT $3",
+  [TCI_PG_OWED_READ] = "SELECT " OWED " FROM owed WHERE webhook=$1 AND seq>$2 ORDER BY seq LIMIT $3",
   [TCI_PG_WORK_FORGET] = "SELECT work_forget($1, $2)::int",
   [TCI_PG_WORK_TRIM] = "SELECT work_trim($1, $2)",
   [TCI_PG_DELIVERIES_TOTAL] = "SELECT kept FROM counts WHERE webhook=$1",

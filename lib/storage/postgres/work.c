@@ -140,6 +140,15 @@ int tci_pg_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, s
   return give_owed(pg, TCI_PG_WORK_DUE, fn, arg);
 }
 
+int tci_pg_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg) {
+  tci_pg *pg = &storage->worker;
+  tci_pg_begin(pg);
+  tci_pg_int8(pg, webhook_id);
+  tci_pg_int8(pg, after_seq);
+  tci_pg_int8(pg, limit_of(max));
+  return give_owed(pg, TCI_PG_OWED_READ, fn, arg);
+}
+
 static int keep_first(const tc_owed *owed, void *arg) {
   *(tc_owed *)arg = *owed;
   return 1;

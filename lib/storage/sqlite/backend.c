@@ -4,8 +4,6 @@
 #include "storage/schemes.h"
 #include "storage/sqlite/sqlite.h"
 
-#define SCHEME "sqlite:"
-
 static void close_all(tc_storage *storage, int failed) {
   if (!storage) return;
   tci_guard_release(&storage->guard);
@@ -29,27 +27,38 @@ static void close_all(tc_storage *storage, int failed) {
   tci_free(storage);
 }
 
-static void sqlite_close(tc_storage *storage) { close_all(storage, 0); }
+static void sqlite_close(tc_storage *storage) {
+  if (storage && storage->looks) tci_look_close(storage);
+  else close_all(storage, 0);
+}
 
 static int out_of_memory(const tc_storage_env *env) {
   env->fail(TC_ENOMEM, "");
   return TC_ENOMEM;
 }
 
-static int sqlite_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
-  if (strncmp(url, SCHEME, strlen(SCHEME)) || !url[strlen(SCHEME)]) {
+int tci_sqlite_path(const tc_storage_env *env, const char *url, const char **path) {
+  size_t len = strlen(TCI_SQLITE_SCHEME);
+  if (strncmp(url, TCI_SQLITE_SCHEME, len) || !url[len]) {
     env->fail(TC_EINVAL, "storage_url: must be sqlite:PATH");
     return TC_EINVAL;
   }
+  *path = url + len;
+  return TC_OK;
+}
+
+static int sqlite_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
+  const char *path = NULL;
+  int code = tci_sqlite_path(env, url, &path);
+  if (code) return code;
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;
   storage->files.lock_fd = -1;
   atomic_init(&storage->index_damaged, 0);
   atomic_init(&storage->work.damaged, 0);
-  int code = TC_OK;
   if (tci_keyfilter_init(&storage->filter) || tci_listcache_init(&storage->lists) || tci_readers_init(&storage->readers)) code = out_of_memory(env);
-  if (!code) code = tci_files_open(&storage->files, &storage->env, url + strlen(SCHEME));
+  if (!code) code = tci_files_open(&storage->files, &storage->env, path);
   if (!code) code = tci_log_open(storage);
   if (!code) {
     memcpy(&storage->hash_key, storage->log_id, sizeof storage->hash_key);
@@ -86,12 +95,10 @@ static int check_pages(tc_storage *storage, tci_db *db, const char *sql, const c
   return code;
 }
 
-static int check_numbers(tc_storage *storage, tci_db *db) {
+static int check_numbers(tc_storage *storage, tci_db *db, const char *sql) {
   sqlite3_stmt *stmt = NULL;
   int code = TC_OK;
-  int rc = sqlite3_prepare_v2(
-    db->handle, "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0), (SELECT max(cursor, facts_cursor) FROM main.state) FROM log.events", -1, &stmt,
-    NULL);
+  int rc = sqlite3_prepare_v2(db->handle, sql, -1, &stmt, NULL);
   if (!rc) rc = sqlite3_step(stmt);
   if (rc != SQLITE_ROW) {
     code = tci_db_fail(db, rc, "check");
@@ -104,7 +111,9 @@ static int check_numbers(tc_storage *storage, tci_db *db) {
   return code;
 }
 
-static int sqlite_check(tc_storage *storage) {
+#define NUMBERS "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0)"
+
+static int check_both(tc_storage *storage) {
   tci_reader *reader = NULL;
   int code = tci_reader_take(storage, &reader);
   if (code) return code;
@@ -113,9 +122,23 @@ static int sqlite_check(tc_storage *storage) {
     code = check_pages(storage, &reader->db, "PRAGMA main.integrity_check(1)", storage->files.index);
     if (code == TC_ECORRUPT) atomic_store(&storage->index_damaged, 1);
   }
-  if (!code) code = check_numbers(storage, &reader->db);
+  if (!code) code = check_numbers(storage, &reader->db, NUMBERS ", (SELECT max(cursor, facts_cursor) FROM main.state) FROM log.events");
   tci_reader_give(storage, reader);
-  return code ? code : tci_work_check(storage);
+  return code;
+}
+
+/* Where there is no index (look.c), or no file of outside effects, there is nothing to be wrong with it. */
+static int sqlite_check(tc_storage *storage) {
+  int alone = storage->looks && !storage->index.handle;
+  int state = TCI_FILE_OURS, code = TC_OK;
+  if (alone) {
+    code = check_pages(storage, &storage->log, "PRAGMA integrity_check(1)", storage->files.log);
+    if (!code) code = check_numbers(storage, &storage->log, NUMBERS ", 0 FROM events");
+  } else {
+    code = check_both(storage);
+  }
+  if (!code && storage->looks) code = tci_file_probe(&storage->env, storage->files.work, TCI_WORK_APPLICATION_ID, &state);
+  return code || state == TCI_FILE_ABSENT ? code : tci_work_check(storage);
 }
 
 const tc_storage_ops tci_sqlite_ops = {
@@ -151,4 +174,9 @@ const tc_storage_ops tci_sqlite_ops = {
   .fact_first = tci_fact_first,
   .facts_scan = tci_facts_scan,
   .check = sqlite_check,
+  .open_read = tci_sqlite_look,
+  .backup = tci_sqlite_backup,
+  .import_rows = tci_log_import,
+  .config_last = tci_config_last,
+  .owed_read = tci_owed_read,
 };

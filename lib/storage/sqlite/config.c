@@ -123,18 +123,31 @@ int tci_config_remove(tc_storage *storage, uint32_t kind, int64_t id) {
 int tci_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg) {
   tci_reader *reader = NULL;
   sqlite3_stmt *stmt = NULL;
-  int code = tci_reader_take(storage, &reader);
+  int code = storage->looks ? TC_OK : tci_reader_take(storage, &reader);
   if (code) return code;
-  int rc = sqlite3_prepare_v2(reader->db.handle, "SELECT id, doc FROM log.config WHERE kind=? ORDER BY id", -1, &stmt, NULL);
+  tci_db named = reader ? reader->db : storage->log; /* a reader's path is the index's */
+  named.path = storage->files.log;
+  /* Where the log is not attached as `log` it is the only file. */
+  int rc = sqlite3_prepare_v2(
+    named.handle, reader ? "SELECT id, doc FROM log.config WHERE kind=? ORDER BY id" : "SELECT id, doc FROM config WHERE kind=? ORDER BY id", -1, &stmt, NULL);
   if (!rc) rc = sqlite3_bind_int64(stmt, 1, kind);
   while (!rc && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     tc_text doc = tci_column_text(stmt, 1);
     rc = !doc.ptr ? SQLITE_NOMEM : fn(sqlite3_column_int64(stmt, 0), doc, arg) ? SQLITE_DONE : SQLITE_OK; /* the column is NOT NULL */
   }
   (void)sqlite3_finalize(stmt); /* repeats rc */
-  tci_db named = reader->db;    /* its path is the index's */
-  named.path = storage->files.log;
   if (rc != SQLITE_DONE) code = tci_db_fail(&named, rc, "read");
+  if (reader) tci_reader_give(storage, reader);
+  return code;
+}
+
+int tci_config_last(tc_storage *storage, uint32_t kind, int64_t *id) {
+  char sql[96];
+  tci_reader *reader = NULL;
+  int code = tci_reader_take(storage, &reader);
+  if (code) return code;
+  (void)sqlite3_snprintf(sizeof sql, sql, "SELECT coalesce((SELECT last_id FROM log.config_ids WHERE kind=%u), 0)", kind);
+  code = tci_db_pragma(&reader->db, sql, id);
   tci_reader_give(storage, reader);
   return code;
 }

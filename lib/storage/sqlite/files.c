@@ -84,26 +84,32 @@ static int take_lock(tci_files *files, const tc_storage_env *env) {
   }
 }
 
-int tci_files_open(tci_files *files, const tc_storage_env *env, const char *path) {
+int tci_files_name(tci_files *files, const tc_storage_env *env, const char *path) {
   struct stat st;
   memset(files, 0, sizeof *files);
   files->lock_fd = -1;
   int code = resolve(env, path, &files->log);
   if (code) return code;
-  files->made_log = stat(files->log, &st) != 0;
-  if (!files->made_log && !S_ISREG(st.st_mode)) {
+  int absent = stat(files->log, &st) != 0;
+  if (!absent && !S_ISREG(st.st_mode)) {
     env->fail(TC_ESTORAGE, "cannot open %s: not a regular file", path);
     code = TC_ESTORAGE;
   } else if (!(files->index = companion(files->log, "-index")) || !(files->work = companion(files->log, "-work")) ||
              !(files->lock = companion(files->log, "-lock"))) {
     code = out_of_memory(env);
-  } else {
-    code = take_lock(files, env);
   }
-  if (code) {
-    files->made_log = 0; /* nothing made yet; the name may be the holder's by now */
-    tci_files_close(files, 1);
-  }
+  if (code) tci_files_close(files, 0);
+  return code;
+}
+
+int tci_files_open(tci_files *files, const tc_storage_env *env, const char *path) {
+  struct stat st;
+  int code = tci_files_name(files, env, path);
+  if (code) return code;
+  int absent = stat(files->log, &st) != 0;
+  code = take_lock(files, env);
+  if (code) tci_files_close(files, 1); /* nothing made yet; the log's name may be the holder's by now */
+  else files->made_log = absent;
   return code;
 }
 

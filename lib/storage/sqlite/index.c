@@ -114,21 +114,23 @@ static int set_up(tc_storage *storage) {
 }
 
 /* *usable: the file that lies there belongs to this log and is of our version; it is open then. Errors: only what beginning anew would not cure. */
-static int open_existing(tc_storage *storage, int *usable) {
+static int open_existing(tc_storage *storage, int flags, int *usable) {
   int state = TCI_FILE_ABSENT;
   int64_t version = 0;
   int code = tci_file_probe(&storage->env, storage->files.index, TCI_INDEX_APPLICATION_ID, &state);
   if (code || state == TCI_FILE_ABSENT) return code == TC_ECORRUPT ? TC_OK : code;
-  code = tci_db_open(&storage->index, &storage->env, storage->files.index, SQLITE_OPEN_READWRITE);
+  code = tci_db_open(&storage->index, &storage->env, storage->files.index, flags);
   if (!code) code = tci_db_pragma(&storage->index, "PRAGMA user_version", &version);
   if (!code && version == VERSION) {
-    code = set_up(storage);
+    code = flags & SQLITE_OPEN_READWRITE ? set_up(storage) : TC_OK;
     int rc = code ? SQLITE_OK : compare_state(storage, usable);
     if (rc) code = tci_db_fail(&storage->index, rc, "read");
   }
   if (!*usable) tci_db_close(&storage->index);
   return code == TC_EBUSY || code == TC_ENOMEM ? code : TC_OK;
 }
+
+int tci_index_look(tc_storage *storage, int *usable) { return open_existing(storage, SQLITE_OPEN_READONLY, usable); }
 
 static int create(tc_storage *storage) {
   tci_db *index = &storage->index;
@@ -153,7 +155,7 @@ static int create(tc_storage *storage) {
 int tci_index_open(tc_storage *storage) {
   static const tci_entry first = {INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
   int usable = 0;
-  int code = open_existing(storage, &usable);
+  int code = open_existing(storage, SQLITE_OPEN_READWRITE, &usable);
   if (!code && !usable) code = create(storage);
   if (!code) code = tci_db_prepare(&storage->index, statements, TCI_INDEX_STATEMENTS);
   if (code) return code;

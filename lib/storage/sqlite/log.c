@@ -25,6 +25,8 @@ static const tci_migration migrations[] = {
   {3, "ALTER TABLE events ADD COLUMN currency TEXT; ALTER TABLE events ADD COLUMN ref INTEGER NOT NULL DEFAULT 0;"},
 };
 
+#define LOG_VERSION (migrations[sizeof migrations / sizeof *migrations - 1].version)
+
 static const char *const statements[TCI_LOG_STATEMENTS] = {
   [TCI_LOG_BEGIN] = "BEGIN IMMEDIATE", /* a deferred one could meet SQLITE_BUSY in the middle, where no busy handler helps */
   [TCI_LOG_COMMIT] = "COMMIT",
@@ -136,6 +138,24 @@ int tci_log_open(tc_storage *storage) {
   return code;
 }
 
+int tci_log_look(tc_storage *storage) {
+  tci_db *log = &storage->log;
+  uint8_t batch_id[TCI_BATCH_ID_BYTES];
+  int64_t version = 0;
+  int state = TCI_FILE_ABSENT;
+  int code = tci_file_probe(&storage->env, storage->files.log, TCI_LOG_APPLICATION_ID, &state);
+  if (!code && state == TCI_FILE_ABSENT) storage->env.fail(code = TC_ENOTFOUND, "there is no log %s", storage->files.log);
+  if (!code) code = tci_db_open(log, &storage->env, storage->files.log, SQLITE_OPEN_READONLY);
+  if (!code) code = tci_db_pragma(log, "PRAGMA user_version", &version);
+  if (!code && version != LOG_VERSION) {
+    storage->env.fail(code = TC_EVERSION, "%s is of schema %lld, this release reads %d: a release that is not older makes it so when it opens it",
+                      storage->files.log, (long long)version, LOG_VERSION);
+  }
+  if (!code) code = load_log_id(storage);
+  if (!code) code = tci_db_prepare(log, statements, TCI_LOG_STATEMENTS);
+  return code ? code : read_end(log, &storage->end, batch_id);
+}
+
 /* known[i]: the event that already has item i's key, or 0. */
 static int find_known(tc_storage *storage, const tc_append *items, size_t n, int64_t *known) {
   int code = TC_OK;
@@ -210,17 +230,10 @@ static int settle(tc_storage *storage, const uint8_t batch_id[16], int32_t *stor
   return TC_OK;
 }
 
-static int append_rows(tc_storage *storage, const tc_append *items, size_t n, const int64_t *known, size_t fresh, const uint8_t batch_id[16]) {
+static int commit_rows(tc_storage *storage, const uint8_t batch_id[16]) {
   tci_db *log = &storage->log;
   int32_t stored = 0;
-  int rc = tci_db_run(log, TCI_LOG_BEGIN);
-  if (!rc) rc = insert_rows(storage, items, n, known, fresh, batch_id);
-  if (rc) { /* no COMMIT was tried, so no frame of this batch can be taken for committed */
-    int code = tci_db_fail(log, rc, "append to");
-    tci_db_rollback(log);
-    return code;
-  }
-  rc = tci_db_commit(log, TCI_LOG_COMMIT);
+  int rc = tci_db_commit(log, TCI_LOG_COMMIT);
   if (!rc) return TC_OK;
   if ((rc & 0xff) != SQLITE_IOERR) { /* SQLITE_BUSY, SQLITE_FULL: the frame that makes the others count is written last, and was not */
     int code = tci_db_fail(log, rc, "commit to");
@@ -233,6 +246,17 @@ static int append_rows(tc_storage *storage, const tc_append *items, size_t n, co
   return TC_ESTORAGE;
 }
 
+static int append_rows(tc_storage *storage, const tc_append *items, size_t n, const int64_t *known, size_t fresh, const uint8_t batch_id[16]) {
+  tci_db *log = &storage->log;
+  int rc = tci_db_run(log, TCI_LOG_BEGIN);
+  if (!rc) rc = insert_rows(storage, items, n, known, fresh, batch_id);
+  if (rc) { /* no COMMIT was tried, so no frame of this batch can be taken for committed */
+    int code = tci_db_fail(log, rc, "append to");
+    tci_db_rollback(log);
+    return code;
+  }
+  return commit_rows(storage, batch_id);
+}
 static int known_of(tc_storage *storage, const tc_append *items, size_t n, int64_t **out, size_t *fresh) {
   int64_t *known = tci_array(n, sizeof *known);
   if (!known) {
@@ -275,5 +299,34 @@ int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, cons
   if (!code && found) publish(&storage->end, items, n, known);
   if (!code) *stored = found;
   tci_free(known);
+  return code;
+}
+
+int tci_log_import(tc_storage *storage, tc_record *records, size_t n) {
+  tci_db *log = &storage->log;
+  tci_log_end end = storage->end;
+  uint8_t batch_id[TCI_BATCH_ID_BYTES], batch[BATCH_BYTES_MAX];
+  for (size_t i = 0; i < n; i++) {
+    if (!records[i].seq || records[i].seq == end.seq + 1 + (int64_t)i) continue;
+    storage->env.fail(TC_ECONFLICT, "event %lld does not follow event %lld, with which %s ends", (long long)records[i].seq, (long long)end.seq, log->path);
+    return TC_ECONFLICT;
+  }
+  int code = n ? storage->env.random.fill(storage->env.random.userdata, batch_id, sizeof batch_id) : TC_OK;
+  if (code || !n) return code;
+  int rc = tci_db_run(log, TCI_LOG_BEGIN);
+  for (size_t i = 0; i < n && !rc; i++) {
+    int64_t *last_id = &end.last_id[records[i].kind];
+    if (records[i].id > *last_id) *last_id = records[i].id;
+    end.created_at_us = records[i].created_at_us;
+    rc = insert_row(log, &records[i], ++end.seq, records[i].id, batch, i + 1 == n ? put_batch(&end, batch_id, batch) : 0);
+  }
+  if (rc) {
+    code = tci_db_fail(log, rc, "append to");
+    tci_db_rollback(log);
+    return code;
+  }
+  code = commit_rows(storage, batch_id);
+  for (size_t i = 0; i < n && !code; i++) records[i].seq = storage->end.seq + 1 + (int64_t)i;
+  if (!code) storage->end = end;
   return code;
 }

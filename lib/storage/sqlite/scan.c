@@ -18,6 +18,7 @@ static int step_rows(tc_storage *storage, tci_reader *reader, sqlite3_stmt *stmt
 
 int tci_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
   tci_reader *reader = NULL;
+  if (storage->looks) return tci_look_read_log(storage, after_seq, max, row, arg);
   int code = tci_reader_take(storage, &reader);
   if (code) return code;
   sqlite3_stmt *stmt = reader->db.stmts[TCI_READ_LOG];

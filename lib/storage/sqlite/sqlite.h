@@ -70,6 +70,7 @@ typedef struct tci_files {
 
 enum { TCI_FILE_ABSENT = 0, TCI_FILE_OURS };
 
+int tci_files_name(tci_files *files, const tc_storage_env *env, const char *path); /* the names alone */
 int tci_files_open(tci_files *files, const tc_storage_env *env, const char *path);
 void tci_files_close(tci_files *files, int failed);
 /* *state: TCI_FILE_ABSENT (also when it is empty) or TCI_FILE_OURS. TC_ECORRUPT: something else, or cut off; TC_ESTORAGE: cannot be read. Changes nothing. */
@@ -131,6 +132,7 @@ struct tc_storage {
   tc_storage_env env;
   tci_files files;
   tci_guard guard;
+  int looks; /* 1: opened by look.c, for reading alone */
   uint8_t log_id[TCI_LOG_ID_BYTES];
   tci_sipkey hash_key; /* of everything hashed into the index: the log's random id, so that nobody can aim for a collision */
 
@@ -183,10 +185,12 @@ enum {
   TCI_LOG_STATEMENTS
 };
 int tci_log_open(tc_storage *storage);
+int tci_log_look(tc_storage *storage); /* for reading. TC_ENOTFOUND, TC_EVERSION */
 /* After a COMMIT that failed in its fsync: it may have left whole frames in the WAL which this connection ignores, but which a recovery after kill -9 would take
  * for committed. So "not stored" may be said only after another commit, this one, has overwritten them. Returns SQLite's rc. */
 int tci_log_overwrite(tc_storage *storage, const uint8_t stamp[TCI_BATCH_ID_BYTES]);
 int tci_log_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
+int tci_log_import(tc_storage *storage, tc_record *records, size_t n);
 int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
 
 /* ---- config.c: documents of configuration, in the log's file. Writing: writer thread; reading: any ---- */
@@ -198,6 +202,7 @@ int tci_log_append_outcome(tc_storage *storage, tc_append *items, size_t n, cons
 int tci_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc);
 int tci_config_remove(tc_storage *storage, uint32_t kind, int64_t id);
 int tci_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
+int tci_config_last(tc_storage *storage, uint32_t kind, int64_t *id);
 int tci_config_any(tc_storage *storage, int *any); /* is there any document? Before the first reader */
 
 /* ---- fingerprint.c ---- */
@@ -224,7 +229,8 @@ enum {
   TCI_INDEX_FACTS_CURSOR,
   TCI_INDEX_STATEMENTS
 };
-int tci_index_open(tc_storage *storage); /* opens or begins anew; needs the log open */
+int tci_index_open(tc_storage *storage);              /* opens or begins anew; needs the log open */
+int tci_index_look(tc_storage *storage, int *usable); /* opens for reading what fits the log, and else nothing */
 /* tci_db_fail for the derived file: remembers damage. */
 int tci_index_fail(tc_storage *storage, const tci_db *db, int rc, const char *doing);
 
@@ -311,6 +317,7 @@ enum {
   TCI_WORK_DELETE,
   TCI_WORK_FIRST,
   TCI_WORK_DUE,
+  TCI_WORK_OWED,
   TCI_WORK_FORGET,
   TCI_WORK_OWES,
   TCI_WORK_LOG,
@@ -331,8 +338,21 @@ int tci_work_fail(tc_storage *storage, const tci_db *db, int rc, const char *doi
 int tci_work_commit(tc_storage *storage, tc_work *work);
 int tci_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
 int tci_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
+int tci_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);
 int tci_work_next(tc_storage *storage, int64_t webhook_id, int64_t *due_us);
 int tci_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int32_t *more);
+
+/* ---- look.c: reading beside whoever has the files open ---- */
+int tci_sqlite_look(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state);
+void tci_look_close(tc_storage *storage);
+int tci_look_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+
+/* ---- backup.c ---- */
+int tci_sqlite_backup(const char *url, const tc_storage_env *env, const char *directory, tc_copied_fn copied, void *arg, int64_t *log_seq);
+
+/* ---- backend.c ---- */
+#define TCI_SQLITE_SCHEME "sqlite:"
+int tci_sqlite_path(const tc_storage_env *env, const char *url, const char **path); /* TC_EINVAL: it is none of ours */
 
 /* ---- deliveries.c: the delivery log. Writing: work thread; reading: any ---- */
 /* Inside a transaction: appends the rows as id *last + 1 and so on (moved on), and counts them. Returns SQLite's rc. */

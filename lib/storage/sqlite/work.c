@@ -147,10 +147,10 @@ int tci_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, vo
   return TC_OK;
 }
 
-int tci_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg) {
+static int give_owed(tc_storage *storage, size_t statement, int64_t webhook_id, int64_t bound, size_t max, tc_owed_fn fn, void *arg) {
   tci_db *db = &storage->work.db;
-  sqlite3_stmt *stmt = db->stmts[TCI_WORK_DUE];
-  int rc = bind_place(stmt, webhook_id, until_us);
+  sqlite3_stmt *stmt = db->stmts[statement];
+  int rc = bind_place(stmt, webhook_id, bound);
   if (!rc) rc = sqlite3_bind_int64(stmt, 3, max > INT64_MAX ? INT64_MAX : (int64_t)max);
   while (!rc && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
     tc_owed owed = read_owed(stmt);
@@ -158,6 +158,14 @@ int tci_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size
   }
   (void)sqlite3_reset(stmt); /* repeats rc */
   return rc == SQLITE_DONE ? TC_OK : tci_work_fail(storage, db, rc, "read");
+}
+
+int tci_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg) {
+  return give_owed(storage, TCI_WORK_DUE, webhook_id, until_us, max, fn, arg);
+}
+
+int tci_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg) {
+  return give_owed(storage, TCI_WORK_OWED, webhook_id, after_seq, max, fn, arg);
 }
 
 static int keep_first(const tc_owed *owed, void *arg) {

@@ -50,6 +50,7 @@ static const char *const statements[TCI_WORK_STATEMENTS] = {
   [TCI_WORK_DELETE] = "DELETE FROM owed WHERE webhook=? AND seq=?",
   [TCI_WORK_FIRST] = "SELECT " OWED " FROM owed INDEXED BY owed_ready WHERE ready=1 AND webhook>? ORDER BY webhook, due, seq LIMIT 1",
   [TCI_WORK_DUE] = "SELECT " OWED " FROM owed INDEXED BY owed_ready WHERE ready=1 AND webhook=? AND due<=? ORDER BY due, seq LIMIT ?",
+  [TCI_WORK_OWED] = "SELECT " OWED " FROM owed WHERE webhook=? AND seq>? ORDER BY seq LIMIT ?",
   /* The newest first: so what is left of a lane still has the row that may go. */
   [TCI_WORK_FORGET] = "DELETE FROM owed WHERE webhook=?1 AND seq IN (SELECT seq FROM owed WHERE webhook=?1 ORDER BY seq DESC LIMIT ?2)",
   [TCI_WORK_OWES] = "SELECT 1 FROM owed WHERE webhook=? LIMIT 1",
