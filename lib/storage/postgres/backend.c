@@ -8,6 +8,8 @@
 static void close_all(tc_storage *storage) {
   if (!storage) return;
   tci_pg_readers_close(&storage->readers);
+  tci_pg_watch_close(storage);
+  tci_pg_close(&storage->watcher);
   tci_pg_close(&storage->writer);
   tci_pg_close(&storage->indexer);
   tci_pg_close(&storage->worker);
@@ -55,17 +57,11 @@ static int take_url(tci_pg_home *home, const char *url) {
   return home->url ? TC_OK : out_of_memory(home->env);
 }
 
-/* A node that was killed has its locks until the server has noticed and its last statements are over: that may take a moment. */
 static int connect_first(tci_pg *pg) {
-  int64_t until_us = tci_pg_in_ms(pg->role == TCI_PG_WRITER ? TCI_PG_OWNED_MS : TCI_PG_ENDING_MS);
-  int code, owned;
   pg->once = 1;
-  do {
-    code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_OPEN_MS));
-    owned = code == TC_EBUSY && !strcmp(pg->why, TCI_PG_OWNED);
-  } while (owned && tci_pg_in_ms(0) < until_us);
+  int code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_OPEN_MS));
   pg->once = 0;
-  return code == TC_EBUSY && !owned ? TC_ESTORAGE : code; /* here nobody asks again by himself */
+  return code == TC_EBUSY ? TC_ESTORAGE : code; /* here nobody asks again by himself */
 }
 
 static int postgres_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
@@ -77,12 +73,17 @@ static int postgres_open(tc_storage **out, const char *url, const tc_storage_env
   tci_pg_init(&storage->writer, &storage->home, TCI_PG_WRITER);
   tci_pg_init(&storage->indexer, &storage->home, TCI_PG_INDEXER);
   tci_pg_init(&storage->worker, &storage->home, TCI_PG_WORKER);
+  tci_pg_init(&storage->watcher, &storage->home, TCI_PG_WATCHER);
+  storage->watch.bell_fd = -1;
   int code = take_url(&storage->home, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   if (!code) code = connect_first(&storage->writer);
   if (!code) code = connect_first(&storage->indexer);
   if (!code) code = connect_first(&storage->worker);
-  if (!code) code = tci_pg_migrate(storage, &storage->writer, &found);
+  if (!code) code = connect_first(&storage->watcher);
+  if (!code) code = tci_pg_migrate(storage, &storage->writer);
+  if (!code) code = tci_pg_watch_open(storage); /* first: what a leader reads nobody else changes any more */
+  if (!code) code = tci_pg_read_state(storage, &found);
   if (code) {
     close_all(storage);
     return code;
@@ -173,4 +174,9 @@ const tc_storage_ops tci_postgres_ops = {
   .fact_first = tci_pg_fact_first,
   .facts_scan = tci_pg_facts_scan,
   .check = postgres_check,
+  .look = tci_pg_look,
+  .tell = tci_pg_tell,
+  .take_up = tci_pg_take_up,
+  .append_on = tci_pg_append_on,
+  .config_sync = tci_pg_config_sync,
 };

@@ -68,7 +68,7 @@ static void ignore_notice(void *unused, const char *message) {
 }
 
 static void begin(tci_pg *pg) {
-  static const char *const names[TCI_PG_ROLES] = {"tipcurrent writer", "tipcurrent indexer", "tipcurrent webhooks", "tipcurrent reader"};
+  static const char *const names[TCI_PG_ROLES] = {"tipcurrent writer", "tipcurrent indexer", "tipcurrent webhooks", "tipcurrent watcher", "tipcurrent reader"};
   /* What stands before dbname may be set otherwise in the URL, what stands behind it not. A peer that is gone is noticed in some 10 s. */
   const char *const keys[] = {"tcp_user_timeout",          "keepalives_idle", "keepalives_interval", "keepalives_count",
                               "fallback_application_name", "dbname",          "client_encoding",     NULL};

@@ -19,7 +19,7 @@ static int begin(tci_pg *pg) {
   /* CREATE SCHEMA IF NOT EXISTS wants the right to create one, even where it is there. */
   (void)snprintf(sql, sizeof sql,
                  "BEGIN; SELECT pg_advisory_xact_lock(%d, %d); DO $$BEGIN IF to_regnamespace('%s') IS NULL THEN CREATE SCHEMA %s; END IF; END$$;", 0x54634d67,
-                 home->owner_key, home->schema_sql, home->schema_sql);
+                 home->schema_key, home->schema_sql, home->schema_sql);
   int code = exec(pg, sql);
   return code ? code : exec(pg, "CREATE TABLE IF NOT EXISTS meta(name text PRIMARY KEY, value text NOT NULL)");
 }
@@ -86,8 +86,9 @@ static void take_log_id(tc_storage *storage, const char *text) {
   storage->hash_key.k1 = strtoull(text + 16, NULL, 16);
 }
 
-static int read_state(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
-  static const char sql[] = "SELECT l.seq, l.created_at, i.cursor, i.newest_at FROM log_end l, index_state i";
+int tci_pg_read_state(tc_storage *storage, tc_storage_state *state) {
+  static const char sql[] = "SELECT l.seq, l.created_at, i.cursor, i.newest_at, c.version FROM log_end l, index_state i, config_state c";
+  tci_pg *pg = &storage->writer;
   PGresult *result = NULL;
   int code = tci_pg_exec(pg, sql, tci_pg_in_ms(TCI_PG_READ_MS), &result);
   if (code) return code;
@@ -98,6 +99,8 @@ static int read_state(tc_storage *storage, tci_pg *pg, tc_storage_state *state) 
     state->last_created_at_us = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
     state->index_seq = storage->index_seq = strtoll(PQgetvalue(result, 0, 2), NULL, 10);
     storage->newest_us = strtoll(PQgetvalue(result, 0, 3), NULL, 10);
+    atomic_store(&storage->config_version, strtoll(PQgetvalue(result, 0, 4), NULL, 10));
+    storage->config_end = -1;
   }
   PQclear(result);
   return code;
@@ -116,10 +119,9 @@ static int migrate(tc_storage *storage, tci_pg *pg, meta *found) {
   return code ? code : exec(pg, "COMMIT");
 }
 
-int tci_pg_migrate(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
+int tci_pg_migrate(tc_storage *storage, tci_pg *pg) {
   meta found;
   int code = migrate(storage, pg, &found);
-  if (code) return code; /* the connection is closed, and with it goes the transaction */
-  take_log_id(storage, found.log_id);
-  return read_state(storage, pg, state);
+  if (!code) take_log_id(storage, found.log_id);
+  return code; /* on failure the connection is closed, and with it goes the transaction */
 }
