@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/nodes.h"
 #include "engine/subscription.h"
 #include "engine/webhooks.h"
 #include "model/kind.h"
@@ -21,7 +22,7 @@ int64_t tci_webhooks_now_us(const tci_webhooks *w) { return w->engine->clock.wal
 /* A store that cannot be written now is tried again; what waits for it is bounded, since nothing new is taken meanwhile. */
 static int commit(tci_webhooks *w) {
   int rc = tci_ledger_commit(w);
-  if (rc && rc != w->commit_error)
+  if (rc && rc != w->commit_error && !tci_nodes_is_over(w->engine, rc))
     tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the work store cannot be written, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
   w->commit_error = rc;
   return rc;
@@ -442,16 +443,16 @@ void tci_webhooks_end(tci_webhooks *w) {
 
 void *tci_webhooks_main(void *arg) {
   tci_webhooks *w = arg;
-  while (!tci_webhooks_begin(w)) { /* a database that is away comes back */
-    if (atomic_load(&w->stop)) return NULL;
-    (void)poll(NULL, 0, POLL_MS);
-  }
   while (!atomic_load(&w->stop)) {
+    if (!tci_webhooks_on_duty(w)) { /* a database that is away comes back; another node that leads may go */
+      (void)poll(NULL, 0, POLL_MS);
+      continue;
+    }
     int wait_ms = tci_webhooks_turn(w);
     (void)tci_webhooks_poll(w, atomic_load(&w->stop) ? 0 : wait_ms);
     if (w->transport_error) (void)poll(NULL, 0, POLL_MS); /* it may not have waited */
     atomic_store(&w->armed, 0);
   }
-  tci_webhooks_end(w);
+  if (w->running) tci_webhooks_end(w);
   return NULL;
 }

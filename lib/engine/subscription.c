@@ -95,6 +95,7 @@ typedef struct log_reader {
 static int take_row(const tc_record *row, void *arg) {
   log_reader *reader = arg;
   tc_sub *sub = reader->sub;
+  if (row->seq > atomic_load(&sub->engine->log_seq)) return 1; /* of another node, and not shown here yet */
   int wanted = !sub->kinds || (sub->kinds >> row->kind & 1);
   tc_text room = row->text[TC_COL_ROOM];
   if (wanted && reader->room.ptr) wanted = room.ptr && room.len == reader->room.len && memcmp(room.ptr, reader->room.ptr, room.len) == 0;

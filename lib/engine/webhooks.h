@@ -138,6 +138,7 @@ typedef struct tci_webhooks {
   int brimful;                  /* the only webhook has so much waiting that nothing is taken until half of it has gone */
   int stuck;                    /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
   int running;                  /* between begin and end */
+  int64_t epoch;                /* of several nodes: in which this one leads while it runs */
   int64_t horizon_seq;          /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
   int64_t pulled_seq;           /* every event up to it has become parcels or owed rows */
   tc_event *held;               /* the next event, when there was no memory for its parcels */
@@ -168,6 +169,7 @@ int tci_hooks_errand(tci_webhooks *webhooks, int64_t id, int test, const int64_t
 /* dispatch.c, targets.c, attempt.c, ledger.c */
 void *tci_webhooks_main(void *webhooks);
 int tci_webhooks_begin(tci_webhooks *w);             /* 1: it runs. What keeps it from that is logged */
+int tci_webhooks_on_duty(tci_webhooks *w);           /* 1: it runs, and this node leads; begins and ends it */
 int tci_webhooks_turn(tci_webhooks *w);              /* in how many ms the next is wanted; 0: there is more to do */
 int tci_webhooks_poll(tci_webhooks *w, int wait_ms); /* the transport's part; 1: something has landed */
 void tci_webhooks_end(tci_webhooks *w);
