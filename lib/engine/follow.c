@@ -112,7 +112,8 @@ int tci_nodes_close_gap(tc_engine *engine, int64_t seq, int64_t end_seq) {
   size_t n = 1;
   int rc = must_sync(engine) ? sync_documents(engine) : TC_OK;
   while (!rc && n && atomic_load(&engine->log_seq) + 1 < seq) rc = read_some(engine, seq - 1, &n);
-  if (!rc && atomic_load(&engine->log_seq) + 1 == seq) return 1;
+  /* What the gap took was reserved for what comes behind it. */
+  if (!rc && atomic_load(&engine->log_seq) + 1 == seq && !tci_tail_reserve(engine->tail, (size_t)(end_seq - seq + 1))) return 1;
   if (end_seq > atomic_load(&nodes->log_seq)) atomic_store(&nodes->log_seq, end_seq);
   tci_queue_ring(engine);
   return 0;
