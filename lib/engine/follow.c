@@ -1,9 +1,11 @@
 /* follow.c - what comes into the tail: this node's own events after their commit, and those of other nodes out of the log. Writer's thread. */
 #include <errno.h>
 
+#include "engine/errands.h"
 #include "engine/goals.h"
 #include "engine/nodes.h"
 #include "engine/refunds.h"
+#include "engine/types.h"
 
 void tci_publish(tc_engine *engine, tc_event *const *events, size_t n) {
   int64_t end = events[n - 1]->record.seq;
@@ -21,9 +23,20 @@ void tci_publish(tc_engine *engine, tc_event *const *events, size_t n) {
 
 /* ---- documents ---- */
 
+/* All of them: they are few, and change seldom. */
 static int read_documents(tc_engine *engine) {
-  (void)engine;
-  return TC_OK;
+  tci_webhooks *w = engine->webhooks;
+  int rc = tci_types_reload(engine);
+  if (!rc) rc = tci_goals_reload(engine);
+  if (!rc && w) rc = tci_hooks_reload(w);
+  return rc;
+}
+
+/* What others ask of the leader. What is left has its turn with the next look. */
+static void take_errands(tc_engine *engine) {
+  tci_nodes *nodes = engine->nodes;
+  int rc = engine->webhooks && tci_nodes_leads(engine) ? tci_errands_take(engine->webhooks) : TC_OK;
+  atomic_store(&nodes->errands, rc != TC_OK);
 }
 
 /* From here on changes of this node hang on the log's end as the tail has it. */
@@ -32,7 +45,7 @@ static int sync_documents(tc_engine *engine) {
   int32_t changed = 0;
   int64_t epoch = atomic_load(&nodes->epoch);
   int rc = engine->ops->config_sync(engine->storage, atomic_load(&engine->log_seq), &changed);
-  if (!rc && changed) nodes->unread = 1;
+  if (!rc && (changed || epoch != atomic_load(&nodes->known_epoch))) nodes->unread = 1, atomic_store(&nodes->errands, 1);
   if (!rc && nodes->unread) rc = read_documents(engine);
   if (!rc) nodes->unread = 0;
   if (!rc) atomic_store(&nodes->config_changed, 0); /* a look that was on its way may say so once more */
@@ -102,7 +115,8 @@ void tci_nodes_follow(tc_engine *engine) {
   if (!nodes) return;
   tci_queue_hear(engine);
   if (atomic_load(&engine->closing)) return;
-  if (must_sync(engine) && sync_documents(engine)) return; /* the next look rings again */
+  if ((must_sync(engine) || atomic_load(&nodes->errands)) && sync_documents(engine)) return; /* the next look rings again */
+  if (atomic_load(&nodes->errands)) take_errands(engine);
   if (read_some(engine, atomic_load(&nodes->log_seq), &n)) return;
   if (atomic_load(&nodes->log_seq) > atomic_load(&engine->log_seq) && n) tci_queue_ring(engine); /* in between others have their turn */
 }

@@ -68,7 +68,8 @@ void tci_nodes_look(tc_engine *engine, int wait_ms) {
   atomic_store(&nodes->config_changed, view.config_changed);
   if (view.log_seq > atomic_load(&nodes->log_seq)) atomic_store(&nodes->log_seq, view.log_seq);
   note_role(engine, view.epoch);
-  if (view.config_changed || view.log_seq > atomic_load(&engine->log_seq)) tci_queue_ring(engine);
+  if (view.config_changed || atomic_load(&nodes->errands) || view.epoch != atomic_load(&nodes->known_epoch) || view.log_seq > atomic_load(&engine->log_seq))
+    tci_queue_ring(engine);
   if (moved && !view.epoch) tci_indexer_ring(engine);
   if (view.epoch != epoch_before) ring_all(engine);
 }

@@ -27,6 +27,7 @@ typedef struct tci_nodes {
   _Atomic int64_t log_seq, index_seq, facts_seq;
   atomic_int followed, config_changed;
   atomic_int look_error;
+  atomic_int errands;          /* something may be asked of the leader */
   _Atomic int64_t known_epoch; /* the documents are those of this epoch's beginning, or later: its duties may be taken up */
 
   /* The looking thread's. */

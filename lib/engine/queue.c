@@ -185,6 +185,7 @@ static void run_job(tc_engine *engine, tci_job *job) {
     if (!job->rc) job->rc = job->run(engine, job->arg);
   } while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing) &&
            (!engine->pump.on || tci_sys_monotonic_us(NULL) - began_us < patience_us));
+  tci_nodes_tell(engine); /* most change a document */
   (void)snprintf(job->detail, sizeof job->detail, "%s", job->rc ? tci_fail_detail() : "");
 }
 

@@ -156,6 +156,7 @@ void tci_webhooks_wake(tc_engine *engine);      /* there may be something new */
 
 /* hooks.c: the registry. */
 int tci_hooks_load(tci_webhooks *webhooks);
+int tci_hooks_reload(tci_webhooks *webhooks); /* writer's thread: another node has changed some */
 int tci_hooks_get(tci_webhooks *webhooks, int64_t id, tci_hook **out);
 /* With a key that another webhook, younger than idempotency_ttl_s, was created with: that one and *replayed = 1, or TC_EMISMATCH. */
 int tci_hooks_create(tci_webhooks *webhooks, tci_hook_parts *parts, tci_hook **out, int32_t *replayed);
@@ -164,6 +165,7 @@ int tci_hooks_edit(tci_webhooks *webhooks, int64_t id, int (*edit)(tci_hook_part
 int tci_hooks_remove(tci_webhooks *webhooks, int64_t id);
 /* A reference to each, by id; tci_free the array after the unrefs. */
 int tci_hooks_all(tci_webhooks *webhooks, tci_hook ***out, size_t *count, uint64_t *version);
+/* Of a node that does not lead: asks the one that does, and waits until that is committed. */
 int tci_hooks_errand(tci_webhooks *webhooks, int64_t id, int test, const int64_t *seqs, size_t count);
 
 /* dispatch.c, targets.c, attempt.c, ledger.c */

@@ -103,10 +103,11 @@ typedef int (*tc_position_fn)(const tc_position *position, void *arg);
 
 /* Small documents of configuration by (kind, id): what people set up, kept with the log. */
 enum {
-  TC_CONFIG_WEBHOOK = 1,   /* one each */
-  TC_CONFIG_GOAL = 2,      /* one each */
-  TC_CONFIG_SETTINGS = 3,  /* of the log: one */
-  TC_CONFIG_EVENT_TYPE = 4 /* one each */
+  TC_CONFIG_WEBHOOK = 1,    /* one each */
+  TC_CONFIG_GOAL = 2,       /* one each */
+  TC_CONFIG_SETTINGS = 3,   /* of the log: one */
+  TC_CONFIG_EVENT_TYPE = 4, /* one each */
+  TC_CONFIG_ERRAND = 5      /* what a node asks of the one that sends webhooks: one each, until it has it */
 };
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
 /* Non-zero stops the walk; the function then returns TC_OK all the same. doc: borrowed for the call. */
