@@ -242,6 +242,7 @@ void tci_engine_read_status(tc_engine *engine, tc_status *out) {
   out->log_seq = atomic_load(&engine->log_seq);
   out->commits = atomic_load(&engine->commits);
   out->ready = (uint32_t)tci_engine_ready(engine);
+  out->role = !engine->nodes ? TC_ROLE_ALONE : tci_nodes_leads(engine) ? TC_ROLE_LEADER : TC_ROLE_FOLLOWER;
   int commit_error = atomic_load(&engine->commit_error);
   out->storage_error = commit_error ? commit_error : atomic_load(&engine->index_error);
 }
