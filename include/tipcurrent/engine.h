@@ -133,9 +133,10 @@ typedef struct tc_status {
   int32_t storage_error;   /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
   int64_t stats_seq;       /* up to here statistics, leaderboards and goals have counted; 0: the storage keeps none */
   uint32_t role;           /* TC_ROLE_X, at this moment */
+  uint32_t others;         /* 1: other engines share the log, as far as has been seen lately */
 } tc_status;
 #define TC_STATUS_INIT \
-  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Fills *out, whose size the caller has set. Any thread; does not block on I/O. Errors: TC_EINVAL, TC_EVERSION. */
 TC_API int tc_engine_status(tc_engine *engine, tc_status *out);

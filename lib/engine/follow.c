@@ -92,7 +92,7 @@ static int read_some(tc_engine *engine, int64_t to_seq, size_t *n) {
   *n = nodes->n = 0;
   nodes->rc = TC_OK;
   if (left <= 0) return TC_OK;
-  int rc = engine->ops->read_log(engine->storage, from_seq, left < TCI_FOLLOW_MAX ? (size_t)left : TCI_FOLLOW_MAX, keep_row, nodes);
+  int rc = engine->ops->follow_log(engine->storage, from_seq, left < TCI_FOLLOW_MAX ? (size_t)left : TCI_FOLLOW_MAX, keep_row, nodes);
   if (!rc) rc = nodes->rc;
   if (!rc && nodes->n && nodes->events[0]->record.seq != from_seq + 1) rc = tci_fail(TC_ECORRUPT, "the log has no event %lld", (long long)from_seq + 1);
   for (size_t i = 0; i < nodes->n; i++) bytes += nodes->events[i]->size_bytes;

@@ -16,6 +16,8 @@ int64_t tci_nodes_epoch(const tc_engine *engine) {
 
 int tci_nodes_is_followed(const tc_engine *engine) { return engine->nodes && atomic_load(&engine->nodes->epoch) && atomic_load(&engine->nodes->followed); }
 
+int tci_nodes_has_others(const tc_engine *engine) { return engine->nodes && (!atomic_load(&engine->nodes->epoch) || atomic_load(&engine->nodes->followed)); }
+
 void tci_nodes_tell(tc_engine *engine) {
   if (engine->nodes) engine->ops->tell(engine->storage, atomic_load(&engine->log_seq));
 }

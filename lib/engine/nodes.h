@@ -56,6 +56,7 @@ void tci_nodes_look(tc_engine *engine, int wait_ms);
 int tci_nodes_leads(const tc_engine *engine);       /* also: it is alone */
 int64_t tci_nodes_epoch(const tc_engine *engine);   /* in which a duty may be taken up; 0: in none now */
 int tci_nodes_is_followed(const tc_engine *engine); /* it leads, and others read what it writes */
+int tci_nodes_has_others(const tc_engine *engine);  /* as far as has been seen lately */
 void tci_nodes_tell(tc_engine *engine);             /* something was committed */
 /* A write of a leader was refused: 1: because another one leads; then it is no failure, and this one leads no more. */
 int tci_nodes_is_over(tc_engine *engine, int rc);

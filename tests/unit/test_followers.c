@@ -14,6 +14,11 @@ static void open_all(int n) {
   for (int i = 0; i < n; i++) nodes_open(i);
 }
 
+static int has_others(void *arg) {
+  (void)arg;
+  return nodes_status(0).others == 1;
+}
+
 /* ---- events ---- */
 
 static void *post_many(void *arg) {
@@ -98,6 +103,42 @@ START_TEST(a_node_that_comes_later_has_all_of_it) {
   for (int i = 0; i < 50; i++) (void)nodes_tip(0, "r", "alice", 100, NULL);
   check_subscription(sub, 100);
   tc_sub_close(sub);
+}
+END_TEST
+
+/* It has seen events by another node that this one has yet to see. */
+START_TEST(who_comes_from_another_node_sees_nothing_twice) {
+  tc_sub_options options = TC_SUB_OPTIONS_INIT;
+  tc_sub *sub = NULL, *lost = NULL;
+  tc_event *event = NULL;
+  open_all(2);
+  for (int i = 0; i < 3; i++) (void)nodes_tip(1, "r", "alice", 100, NULL);
+  options.flags = TC_SUB_AFTER_SEQ;
+  options.after_seq = 5;
+  ck_assert_int_eq(tc_subscribe(nodes[1], &options, NULL, NULL, &sub), TC_OK);
+  options.after_seq = INT64_MAX; /* of no log of ours: from now on */
+  ck_assert_int_eq(tc_subscribe(nodes[1], &options, NULL, NULL, &lost), TC_OK);
+  for (int i = 0; i < 4; i++) (void)nodes_tip(0, "r", "alice", 100, NULL);
+  ck_assert_int_eq(tc_sub_next(sub, TAKE_OVER_S * 1000, &event), TC_OK);
+  ck_assert_int_eq(tc_event_seq(event), 6);
+  tc_event_unref(event);
+  ck_assert_int_eq(tc_sub_next(lost, TAKE_OVER_S * 1000, &event), TC_OK);
+  ck_assert_int_eq(tc_event_seq(event), 4);
+  tc_event_unref(event);
+  tc_sub_close(sub);
+  tc_sub_close(lost);
+}
+END_TEST
+
+START_TEST(a_node_knows_its_role_and_whether_there_are_others) {
+  nodes_open(0);
+  ck_assert_uint_eq(nodes_status(0).role, TC_ROLE_LEADER);
+  ck_assert_uint_eq(nodes_status(0).others, 0);
+  nodes_open(1);
+  ck_assert_uint_eq(nodes_status(1).role, TC_ROLE_FOLLOWER);
+  ck_assert_uint_eq(nodes_status(1).others, 1);
+  ck_assert(nodes_until(has_others, NULL));
+  ck_assert_uint_eq(nodes_status(0).role, TC_ROLE_LEADER);
 }
 END_TEST
 
@@ -194,6 +235,8 @@ int main(void) {
   tcase_add_test(all, who_has_an_answer_finds_its_event_on_the_node_that_gave_it);
   tcase_add_test(all, a_key_counts_on_all_nodes);
   tcase_add_test(all, a_node_that_comes_later_has_all_of_it);
+  tcase_add_test(all, who_comes_from_another_node_sees_nothing_twice);
+  tcase_add_test(all, a_node_knows_its_role_and_whether_there_are_others);
   tcase_add_test(all, another_one_leads_when_the_leader_closes);
   tcase_add_test(all, another_one_leads_when_the_leader_is_killed);
   tcase_add_test(all, one_of_two_takes_over);

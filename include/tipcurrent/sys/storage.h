@@ -7,7 +7,7 @@
  * Memory never changes owner across this line: inputs are borrowed for the call, rows go out through a callback and are valid only inside it.
  * Functions return TC_OK or a negative code of error.h, and write outputs only on success. On failure they call env->fail with one line of detail.
  *
- * Threads: append, append_on, append_outcome, config_put, config_remove, config_sync: the engine's writer thread. derive, idle, facts_cursor, facts_commit, fact_first: its indexer
+ * Threads: append, append_on, append_outcome, follow_log, config_put, config_remove, config_sync: the engine's writer thread. derive, idle, facts_cursor, facts_commit, fact_first: its indexer
  * thread. work_*: its work thread. look: its node thread. take_up: the thread of the duty. Everything
  * else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the backend for themselves. A callback does
  * not call back into the storage.
@@ -276,6 +276,8 @@ typedef struct tc_storage_ops {
   void (*tell)(tc_storage *storage, int64_t log_seq);
   /* Indexer's or work thread. From here on what this thread writes for the duty (TC_DUTY_X) is written in this epoch, as look has said it. *index_seq: how far the index is. */
   int (*take_up)(tc_storage *storage, int32_t duty, int64_t epoch, int64_t *index_seq);
+  /* Writer thread. As read_log, and waits for no other reader. */
+  int (*follow_log)(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
   /* Writer thread. As append, on terms. created_at_us of the records is set too. TC_ECONFLICT: the log has gone on with one of expect_kinds, nothing was stored. */
   int (*append_on)(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms);
   /* Writer thread. The documents are about to be read, or changed: *changed = 1: by another node they were, since the last call or open. From here on config_put and config_remove are made only

@@ -177,6 +177,7 @@ const tc_storage_ops tci_postgres_ops = {
   .look = tci_pg_look,
   .tell = tci_pg_tell,
   .take_up = tci_pg_take_up,
+  .follow_log = tci_pg_follow_log,
   .append_on = tci_pg_append_on,
   .config_sync = tci_pg_config_sync,
 };

@@ -26,10 +26,8 @@ void tci_pg_read_record(const PGresult *result, int row, tc_record *out) {
   for (int i = 0; i < TC_COL_COUNT; i++) out->text[i] = tci_pg_get(result, row, 6 + i);
 }
 
-int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
-  tci_pg *pg = NULL;
-  int code = tci_pg_take(storage, &pg), stop = 0;
-  if (code) return code;
+static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+  int code = TC_OK, stop = 0;
   while (max && !code && !stop) {
     PGresult *result = NULL;
     size_t want = max < READ_ROWS ? max : READ_ROWS;
@@ -49,8 +47,20 @@ int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_f
     max -= (size_t)n;
     if ((size_t)n < want) break;
   }
+  return code;
+}
+
+int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+  tci_pg *pg = NULL;
+  int code = tci_pg_take(storage, &pg);
+  if (code) return code;
+  code = read_rows(pg, after_seq, max, row, arg);
   tci_pg_give(storage, pg);
   return code;
+}
+
+int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+  return read_rows(&storage->writer, after_seq, max, row, arg);
 }
 
 /* ---- append ---- */

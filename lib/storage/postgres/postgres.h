@@ -212,6 +212,7 @@ int tci_pg_read_state(tc_storage *storage, tc_storage_state *state);   /* how fa
 #define TCI_PG_EVENT "e.seq, e.kind, e.id, e.created_at, e.amount, e.ref, e.room, e.\"user\", e.peer, e.body, e.target, e.metadata, e.key, e.currency"
 void tci_pg_read_record(const PGresult *result, int row, tc_record *out);
 int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
+int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
 int tci_pg_append_on(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms);
 int tci_pg_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
 int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
