@@ -1,6 +1,7 @@
 /* Several nodes on one log, as a storage offers them: who leads, what a leader of before may still write, what is said to the others, and what changes hang on. */
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,47 @@ START_TEST(without_being_told_it_sees_all_the_same) {
 }
 END_TEST
 
+static void *notify_all_the_time(void *arg) {
+  atomic_int *stop = arg;
+  char text[96];
+  PGconn *db = PQconnectdb(getenv("TIPCURRENT_TEST_PG"));
+  PGresult *result = PQexec(other, "SELECT to_hex(hashtext(current_schema()))");
+  (void)snprintf(text, sizeof text, "SELECT pg_notify('tipcurrent_' || lpad('%s', 8, '0'), '7')", PQgetvalue(result, 0, 0));
+  PQclear(result);
+  while (!atomic_load(stop)) {
+    PQclear(PQexec(db, text));
+    (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+  }
+  PQfinish(db);
+  return NULL;
+}
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Other nodes that have much to say do not keep it from keeping its lease. */
+START_TEST(a_flood_of_news_holds_nobody_up) {
+  pthread_t thread;
+  atomic_int stop = 0;
+  tc_node_view view = {0};
+  int news = 0;
+  ck_assert_int_eq(pthread_create(&thread, NULL, notify_all_the_time, &stop), 0);
+  for (int64_t end_ms = now_ms() + 1500; now_ms() < end_ms;) {
+    int64_t begun_ms = now_ms();
+    ck_assert_msg(!ops->look(storage, 200, LEASE_MS, &view), "%s", last_fail());
+    ck_assert_int_lt(now_ms() - begun_ms, 1000);
+    news += view.log_seq == 7;
+  }
+  atomic_store(&stop, 1);
+  (void)pthread_join(thread, NULL);
+  ck_assert_int_gt(view.epoch, 0);
+  ck_assert_int_gt(news, 0); /* what was told; the server says 0 in between */
+}
+END_TEST
+
 /* ---- appends on terms ---- */
 
 START_TEST(a_decision_holds_until_what_it_hangs_on_changes) {
@@ -310,6 +352,7 @@ int main(void) {
   tcase_add_test(all, an_epoch_is_taken_up_before_it_counts);
   tcase_add_test(all, what_one_tells_wakes_another);
   tcase_add_test(all, without_being_told_it_sees_all_the_same);
+  tcase_add_test(all, a_flood_of_news_holds_nobody_up);
   tcase_add_test(all, a_decision_holds_until_what_it_hangs_on_changes);
   tcase_add_test(all, time_does_not_go_back_from_node_to_node);
   tcase_add_test(all, what_has_a_time_of_its_own_keeps_it);
