@@ -142,6 +142,40 @@ START_TEST(a_node_knows_its_role_and_whether_there_are_others) {
 }
 END_TEST
 
+/* Without threads everything is done by whoever polls. */
+START_TEST(engines_without_threads_follow_each_other) {
+  tc_sub *subs[2];
+  int64_t seen[2] = {0, 0};
+  nodes_options.flags = TC_NO_THREADS;
+  open_all(2);
+  for (int i = 0; i < 2; i++) ck_assert_int_eq(tc_subscribe(nodes[i], NULL, NULL, NULL, &subs[i]), TC_OK);
+  for (int i = 0; i < 20; i++) (void)nodes_tip(i % 2, "r", "alice", 100, NULL);
+  for (int turn = 0; seen[0] + seen[1] < 40 || nodes_status(0).index_seq < 20 || nodes_status(1).index_seq < 20; turn++) {
+    ck_assert_int_lt(turn, 2000);
+    for (int i = 0; i < 2; i++) {
+      tc_event *event = NULL;
+      ck_assert_int_eq(tc_engine_poll(nodes[i], 10), TC_OK);
+      while (!tc_sub_next(subs[i], 0, &event)) {
+        ck_assert_int_eq(tc_event_seq(event), ++seen[i]);
+        tc_event_unref(event);
+      }
+    }
+  }
+  for (int i = 0; i < 2; i++) tc_sub_close(subs[i]);
+  nodes_close(0);
+  for (int turn = 0; nodes_status(1).role != TC_ROLE_LEADER; turn++) {
+    ck_assert_int_lt(turn, 2000);
+    ck_assert_int_eq(tc_engine_poll(nodes[1], 10), TC_OK);
+  }
+  (void)nodes_tip(1, "r", "alice", 100, NULL);
+  for (int turn = 0; nodes_status(1).index_seq < 21; turn++) {
+    ck_assert_int_lt(turn, 2000);
+    ck_assert_int_eq(tc_engine_poll(nodes[1], 10), TC_OK);
+  }
+  ck_assert_int_eq(nodes_total(1, "r"), 21);
+}
+END_TEST
+
 /* ---- who leads ---- */
 
 START_TEST(another_one_leads_when_the_leader_closes) {
@@ -237,6 +271,7 @@ int main(void) {
   tcase_add_test(all, a_node_that_comes_later_has_all_of_it);
   tcase_add_test(all, who_comes_from_another_node_sees_nothing_twice);
   tcase_add_test(all, a_node_knows_its_role_and_whether_there_are_others);
+  tcase_add_test(all, engines_without_threads_follow_each_other);
   tcase_add_test(all, another_one_leads_when_the_leader_closes);
   tcase_add_test(all, another_one_leads_when_the_leader_is_killed);
   tcase_add_test(all, one_of_two_takes_over);
