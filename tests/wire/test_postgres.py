@@ -178,6 +178,53 @@ class OutageTest(PostgresCase):
         daemon.stop_clean()
 
 
+class NodesTest(PostgresCase):
+    """Two daemons on one database."""
+
+    def role(self, daemon):
+        return daemon.client().get("/readyz").json["role"]
+
+    def test_what_one_takes_the_other_shows(self):
+        first, second = (self.launch("--allow-receivers", "127.0.0.0/8", storage=self.url()).wait_ready() for _ in range(2))
+        self.assertEqual([self.role(first), self.role(second)], ["leader", "follower"])
+        ours, theirs = first.client(20.0), second.client(20.0)
+        live = Stream(self, "/api/events", daemon=second)
+        self.assertEqual(live.event()[0], "ready")
+        made = [client.post("/api/tips", tip("r", amount=str(number + 1)), "k%d" % number) for number in range(10) for client in (ours, theirs)]
+        self.assertEqual([answer.status for answer in made], [201, 200] * 10)
+        for answer in made[::2]:
+            self.assertEqual(live.event()[2], answer.text)
+        receiver = Receiver(self, lambda delivery, count: 200)
+        hook = theirs.post("/api/webhooks", {"url": receiver.url, "event": "tip.created", "secret": "s"})
+        self.assertEqual(hook.status, 201)
+        wait_for(lambda: ours.get("/api/webhooks/%d" % hook.json["id"]).status == 200, 2, "the webhook on the other node")
+        last = theirs.post("/api/tips", tip("r"))
+        wait_for(lambda: {delivery.body for delivery in receiver.got()} == {last.body}, 10, "its delivery")
+        wait_for(lambda: [client.get("/api/tips?roomId=r").json["totalElements"] for client in (ours, theirs)] == [11, 11], 5, "the same list")
+        board = "/api/leaderboards?roomId=r"
+        wait_for(lambda: theirs.get(board).json == ours.get(board).json and ours.get(board).json["leaderboard"], 10, "the same leaderboard")
+        second.stop_clean()
+        first.stop_clean()
+
+    def test_another_one_takes_over_and_clients_go_on_there(self):
+        first, second = (self.launch(storage=self.url()).wait_ready() for _ in range(2))
+        live = Stream(self, "/api/events", daemon=first)
+        self.assertEqual(live.event()[0], "ready")
+        made = [second.client(20.0).post("/api/tips", tip("r")) for _ in range(5)]
+        seen = [live.event() for _ in range(3)]
+        first.kill()
+        wait_for(lambda: self.role(second) == "leader", 15, "another leader")
+        live = Stream(self, "/api/events", [("Last-Event-ID", seen[-1][1])], daemon=second)
+        self.assertTrue(json.loads(live.event()[2])["recovered"])
+        made.append(second.client(20.0).post("/api/tips", tip("r")))
+        self.assertEqual([event[2] for event in seen] + [live.event()[2] for _ in range(3)], [answer.text for answer in made])
+        first.start().wait_ready()
+        self.assertEqual(self.role(first), "follower")
+        self.assertEqual(first.client().get("/api/tips?roomId=r").json["totalElements"], 6)
+        first.stop_clean()
+        second.stop_clean()
+
+
 class PasswordTest(PostgresCase):
     def shown(self, daemon):
         return daemon.stderr() + pathlib.Path("/proc/%d/cmdline" % daemon.process.pid).read_text()
