@@ -129,9 +129,9 @@ static int spill_if_due(tci_rollup *rollup) {
   int64_t now_us = tci_engine_mono_us(rollup->engine);
   if (!rollup->dirty_since_us && atomic_load(&rollup->seq) != rollup->stored_seq) rollup->dirty_since_us = now_us;
   if (!rollup->tops_dirty_since_us && rollup->dirty_of[TCI_SPACE_TOP]) rollup->tops_dirty_since_us = now_us;
-  int elsewhere = is_wanted_elsewhere(rollup, now_us);
-  int tops = rollup->dirty_of[TCI_SPACE_TOP] && (elsewhere || are_tops_due(rollup, now_us));
-  if (tops || elsewhere || is_spill_due(rollup, now_us)) {
+  int due = is_wanted_elsewhere(rollup, now_us) || is_spill_due(rollup, now_us);
+  int tops = rollup->dirty_of[TCI_SPACE_TOP] && ((due && tci_nodes_is_followed(rollup->engine)) || are_tops_due(rollup, now_us));
+  if (tops || due) {
     int rc = tci_rollup_spill(rollup, tops);
     if (rc) return rc;
     rollup->dirty_since_us = 0;
