@@ -96,8 +96,8 @@ typedef struct tc_options {
  * *out: owned by the caller, tc_close frees it. Blocks for file I/O.
  * With PostgreSQL other engines, here and elsewhere, may have the same log open: docs/postgresql.md.
  * Errors: TC_EINVAL (options; the message names which), TC_EBUSY (another process or engine has the same files open), TC_ESTORAGE (cannot open, create or
- * write; the message names the path), TC_ECORRUPT (not a database, damaged or truncated; the file is left as it was), TC_ENOTSUP (unknown scheme),
- * TC_EVERSION (files written by a newer release), TC_ENOMEM. */
+ * write; the message names the path), TC_ECORRUPT (not a database, damaged or truncated; the file is left as it was), TC_ENOTSUP (unknown scheme; libpq is
+ * missing, the message says so), TC_EVERSION (files written by a newer release), TC_ENOMEM. */
 TC_API int tc_open(tc_engine **out, const tc_options *options);
 
 /* Begins the end: later calls on the engine answer TC_ECLOSED, waiters wake. What was accepted before is still committed. Any thread, callbacks too; does

@@ -32,7 +32,7 @@ typedef struct tc_webhook_options {
   uint32_t log_days;           /* how long attempts are kept; 30 */
   uint64_t log_rows;           /* and how many; 1,000,000 */
   uint32_t flags;              /* TC_WEBHOOK_EPOCH_TIME */
-  /* NULL: libcurl. Copied; what its userdata points to must outlive the engine. */
+  /* NULL: libcurl, loaded with the first webhook (libcurl.so.4, 7.87 or newer). Copied; what its userdata points to must outlive the engine. */
   const tc_transport *transport;
 } tc_webhook_options;
 #define TC_WEBHOOK_OPTIONS_INIT \
@@ -74,7 +74,7 @@ typedef struct tc_webhook_new {
 
 /* Makes a webhook; it gets the events committed from here on. out (may be NULL): the caller unrefs. replayed (may be NULL): 1 when the key was known; a deleted webhook takes its key with
  * it. Blocks for a durable commit. Any thread but the engine's own.
- * Errors: TC_EINVAL (names the field), TC_EMISMATCH (the key is known with another request), TC_ELIMIT (10,000 webhooks), TC_ENOTSUP (the storage keeps none), TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
+ * Errors: TC_EINVAL (names the field), TC_EMISMATCH (the key is known with another request), TC_ELIMIT (10,000 webhooks), TC_ENOTSUP (the storage keeps none; libcurl is missing, the message says so), TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_create(tc_engine *engine, const tc_webhook_new *webhook, tc_webhook **out, int32_t *replayed);
 /* The webhook as it is now; out: the caller unrefs. Any thread; does not block on I/O. Errors: TC_ENOTFOUND, TC_EINVAL, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_get(tc_engine *engine, int64_t id, tc_webhook **out);

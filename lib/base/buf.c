@@ -52,14 +52,19 @@ int tci_buf_puts(tci_buf *buf, const char *text) { return tci_buf_append(buf, te
 
 int tci_buf_printf(tci_buf *buf, const char *format, ...) {
   va_list args;
+  if (buf->err) return buf->err;
+  size_t free_bytes = buf->cap - buf->len; /* with the NUL's */
   va_start(args, format);
-  int len = vsnprintf(NULL, 0, format, args);
+  int len = vsnprintf(free_bytes ? buf->data + buf->len : NULL, free_bytes, format, args);
   va_end(args);
-  char *room = tci_buf_room(buf, len < 0 ? buf->max : (size_t)len);
-  if (!room || len < 0) return buf->err;
-  va_start(args, format);
-  (void)vsnprintf(room, (size_t)len + 1, format, args); /* the length is known from the dry run */
-  va_end(args);
+  if (len < 0 || (size_t)len >= free_bytes) {
+    if (free_bytes) buf->data[buf->len] = '\0'; /* what fitted of it does not stay */
+    char *room = tci_buf_room(buf, len < 0 ? buf->max : (size_t)len);
+    if (!room || len < 0) return buf->err;
+    va_start(args, format);
+    (void)vsnprintf(room, (size_t)len + 1, format, args); /* it has room now */
+    va_end(args);
+  }
   tci_buf_grow(buf, (size_t)len);
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "webhook/sign.h"
 #include "webhook/text.h"
 
+#define LINES_BYTES 511
 #define LINES_MAX (16u << 10)
 #define PREPARED_FOR_US 5000000
 #define BODY_MAX (8u << 20)
@@ -46,7 +47,7 @@ tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event,
   parcel->seq = seq;
   parcel->attempt = attempt;
   parcel->first_us = first_us;
-  parcel->made_us = tci_engine_mono_us(w->engine);
+  parcel->made_us = w->turn_mono_us;
   parcel->recorded = recorded;
   tci_buf_init(&parcel->lines, LINES_MAX);
   tci_buf_init(&parcel->body, BODY_MAX);
@@ -56,7 +57,7 @@ tci_parcel *tci_parcel_new(tci_webhooks *w, tci_target *target, tc_event *event,
 }
 
 void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel) {
-  (void)tci_signer_take(w, parcel);
+  (void)tci_helper_take(w, parcel);
   unlink_unrecorded(w, parcel);
   tci_hook_unref(parcel->hook);
   tc_event_unref(parcel->event);
@@ -145,6 +146,7 @@ static int set_headers(tci_webhooks *w, tci_parcel *parcel, int64_t now_us) {
   tci_buf *lines = &parcel->lines;
   size_t n = 0;
   put_id(parcel, id, sizeof id);
+  (void)tci_buf_room(lines, LINES_BYTES); /* at once, what is needed as a rule */
   (void)tci_buf_puts(lines, "Content-Type: application/json");
   (void)tci_buf_append(lines, "", 1);
   (void)tci_buf_printf(lines, "X-TipCurrent-Event: %s", event_name(parcel, name));
@@ -227,13 +229,13 @@ static void note_later(tci_webhooks *w, tci_target *target, const char *disable_
 #define NOTE_FAILING_AFTER_US 60000000 /* a receiver that fails now and then costs no write of the configuration */
 
 static void judge_health(tci_webhooks *w, tci_target *target, const tc_sent *sent, int success) {
-  int64_t now_us = tci_webhooks_now_us(w);
   if (success) {
     target->success_us = tci_engine_mono_us(w->engine);
     target->failing_since_us = 0;
     if (target->hook->failing_since_us) note_later(w, target, NULL);
     return;
   }
+  int64_t now_us = tci_webhooks_now_us(w);
   if (!target->failing_since_us) target->failing_since_us = now_us;
   int64_t failing_us = now_us - target->failing_since_us;
   if (sent->status == 410) note_later(w, target, "its receiver answered 410 Gone");
@@ -280,7 +282,7 @@ static void landed(tc_send *send, const tc_sent *sent) {
   w->refused -= parcel->why != NULL;
   write_log(w, parcel, sent, success);
   if (success || !retry(w, parcel, sent)) {
-    if (parcel->event && !parcel->again && (parcel->recorded || parcel->seq <= w->horizon_seq))
+    if (parcel->event && !parcel->again && (parcel->recorded || (target->owed_before && parcel->seq <= w->horizon_seq)))
       (void)tci_ledger_settle(w, target->hook->id, parcel->seq); /* without memory it is delivered once more */
   }
   if (parcel->event) judge_health(w, target, sent, success);
@@ -322,15 +324,16 @@ int tci_parcel_prepare(tci_webhooks *w, tci_parcel *parcel) {
 }
 
 /* The signed time may be a little old: receivers allow for minutes. */
-static int is_ready(const tci_webhooks *w, const tci_parcel *parcel) {
-  int64_t age_us = tci_webhooks_now_us(w) - parcel->prepared_us;
+static int is_ready(const tci_parcel *parcel, int64_t now_us) {
+  int64_t age_us = now_us - parcel->prepared_us;
   return parcel->hook == parcel->target->hook && age_us >= 0 && age_us < PREPARED_FOR_US;
 }
 
 int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
   tci_target *target = parcel->target;
-  int rc = TC_OK;
-  if (!tci_signer_take(w, parcel) || !is_ready(w, parcel)) {
+  int rc = TC_OK, made = tci_helper_take(w, parcel);
+  parcel->began_us = tci_webhooks_now_us(w);
+  if (!made || !is_ready(parcel, parcel->began_us)) {
     tci_hook_unref(parcel->hook);
     parcel->hook = tci_hook_ref(target->hook);
     rc = tci_parcel_prepare(w, parcel);
@@ -348,7 +351,6 @@ int tci_parcel_send(tci_webhooks *w, tci_parcel *parcel) {
   parcel->send.done = w->own_transport ? landed : landed_outside;
   parcel->send.owner = parcel;
   parcel->send.transport = NULL;
-  parcel->began_us = tci_webhooks_now_us(w);
   if (!parcel->why) rc = w->transport.begin(w->transport.userdata, &parcel->send);
   if (rc) return rc;
   w->refused += parcel->why != NULL;

@@ -12,23 +12,15 @@
 #define PULL_EVENTS 256 /* in one turn */
 #define POLL_MS 100     /* the longest wait while time has to pass: the clock is injected */
 #define IDLE_POLL_MS 1000
-#define TRIM_EVERY_US 60000000
 #define DUE_ROWS 512   /* read back at once */
 #define READ_ROWS 1024 /* of the log, looked at once */
 #define LOOK_AGAIN_US 1000000
 
 int64_t tci_webhooks_now_us(const tci_webhooks *w) { return w->engine->clock.wall_us(w->engine->clock.userdata); }
 
-/* A store that cannot be written now is tried again; what waits for it is bounded, since nothing new is taken meanwhile. */
-static int commit(tci_webhooks *w) {
-  int rc = tci_ledger_commit(w);
-  if (rc && rc != w->commit_error && !tci_nodes_is_over(w->engine, rc))
-    tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the work store cannot be written, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
-  w->commit_error = rc;
-  return rc;
+static int has_room(const tci_webhooks *w, const tci_target *target) {
+  return target->in_flight < w->max_per_endpoint && w->in_flight < w->max_in_flight && tci_ledger_has_room(w);
 }
-
-static int has_room(const tci_webhooks *w, const tci_target *target) { return target->in_flight < w->max_per_endpoint && w->in_flight < w->max_in_flight; }
 
 static void wait_in_line(tci_webhooks *w, tci_target *target, tci_parcel *parcel) {
   tci_target_touch(w, target);
@@ -37,12 +29,12 @@ static void wait_in_line(tci_webhooks *w, tci_target *target, tci_parcel *parcel
   else target->first = parcel;
   target->last = parcel;
   target->waiting++;
-  if (target->waiting > w->max_per_endpoint) tci_signer_put(w, parcel);
+  if (target->waiting > w->max_per_endpoint) tci_helper_sign(w, parcel);
 }
 
 /* An event for one webhook: sent, kept waiting, or owed. */
 static int offer(tci_webhooks *w, tci_target *target, tc_event *event) {
-  int64_t seq = event->record.seq, now_us = tci_webhooks_now_us(w);
+  int64_t seq = event->record.seq, now_us = w->turn_us;
   tci_parcel *parcel = tci_parcel_new(w, target, event, seq, 1, now_us, 0);
   if (!parcel) return TC_ENOMEM;
   int later =
@@ -82,9 +74,9 @@ static int take_event(tci_webhooks *w, tc_event *event) {
 /* One webhook alone that gets on is waited for: what it cannot take yet would be written down only to be read back. With another the cursor goes on, or the one would hold up the other. */
 static int is_to_be_waited_for(tci_webhooks *w) {
   const tci_target *only = w->target_count == 1 ? w->targets[0] : NULL;
-  if (!only || only->hook->flags & TC_WEBHOOK_ORDERED || only->success_us <= tci_engine_mono_us(w->engine) - 2 * TCI_RECORD_AFTER_US) return 0;
-  if (only->next_due_us <= tci_webhooks_now_us(w)) return 1;
-  /* Many at once, and then for a while none: so its log is read, and its signer woken, once for hundreds. */
+  if (!only || only->hook->flags & TC_WEBHOOK_ORDERED || only->success_us <= w->turn_mono_us - 2 * TCI_RECORD_AFTER_US) return 0;
+  if (only->next_due_us <= w->turn_us) return 1;
+  /* Many at once, and then for a while none: so its log is read, and its helper woken, once for hundreds. */
   if (only->waiting >= TCI_PARCELS_PER_TARGET) w->brimful = 1;
   if (only->waiting < TCI_PARCELS_PER_TARGET / 2) w->brimful = 0;
   return w->brimful;
@@ -95,7 +87,7 @@ static int pull(tci_webhooks *w) {
   w->stuck = 1;
   for (int i = 0; i < PULL_EVENTS; i++) {
     if (is_to_be_waited_for(w)) return 0; /* what is sent in this turn makes room for the next */
-    if (tci_ledger_is_full(w) && commit(w)) return 0;
+    if (tci_ledger_is_full(w) && tci_ledger_post(w)) return 0;
     tc_event *event = w->held;
     int rc = event ? TC_OK : tci_sub_read(w->sub, &event);
     if (rc) {
@@ -197,11 +189,11 @@ static int recall_all(tci_webhooks *w, tci_target *target, tc_owed *rows, size_t
 /* Reads what is due back into memory when nothing waits there any more: so many deliveries share one commit and one look. */
 static void serve_owed(tci_webhooks *w, tci_target *target) {
   const tc_storage_ops *ops = w->engine->ops;
-  int64_t now_us = tci_webhooks_now_us(w);
+  int64_t now_us = w->turn_us;
   size_t fresh = 0;
   due_rows *due = w->due;
   if (target->gone || target->next_due_us > now_us || target->first || !has_room(w, target)) return;
-  if (commit(w)) return; /* what is owed must be where it is read from */
+  if (tci_ledger_commit(w)) return; /* what is owed must be where it is read from */
   due->count = 0;
   int rc = ops->work_due(w->engine->storage, target->hook->id, now_us, DUE_ROWS, take_due, due);
   for (size_t i = 0; i < due->count && !rc; i++) {
@@ -218,7 +210,7 @@ static void serve_owed(tci_webhooks *w, tci_target *target) {
 
 /* What has been on its way for long becomes owed, and lets the cursor pass. A target that gets on keeps what waits in memory; one that does not gives it up to the store. */
 static void record_late(tci_webhooks *w) {
-  int64_t now_us = tci_engine_mono_us(w->engine), due_us = tci_webhooks_now_us(w);
+  int64_t now_us = w->turn_mono_us, due_us = w->turn_us;
   for (tci_parcel *parcel = w->unrecorded, *next; parcel && parcel->made_us <= now_us - TCI_RECORD_AFTER_US; parcel = next) {
     next = parcel->next;
     tci_target *target = parcel->target;
@@ -261,7 +253,7 @@ static int send_test(tci_webhooks *w, int64_t id) {
     tci_hook_unref(hook);
     if (!made) return TC_ENOMEM;
   }
-  tci_parcel *parcel = tci_parcel_new(w, target, NULL, 0, 1, tci_webhooks_now_us(w), 1);
+  tci_parcel *parcel = tci_parcel_new(w, target, NULL, 0, 1, w->turn_us, 1);
   int rc = parcel ? tci_parcel_send(w, parcel) : TC_ENOMEM;
   if (rc && parcel) tci_parcel_free(w, parcel);
   if (rc && made) {
@@ -281,10 +273,10 @@ static int run_errand(tci_webhooks *w, tci_errand *errand) {
   if (errand->test) {
     return w->in_flight < w->max_in_flight && !send_test(w, errand->webhook_id); /* without room or memory at a later turn */
   }
-  int64_t now_us = tci_webhooks_now_us(w);
+  int64_t now_us = w->turn_us;
   for (; errand->done < errand->count; errand->done++) {
     if (!target || target->gone) return 1;
-    if (tci_ledger_is_full(w) && commit(w)) return 0;
+    if (tci_ledger_is_full(w) && tci_ledger_post(w)) return 0;
     tc_owed row = {.webhook_id = errand->webhook_id, .seq = errand->seqs[errand->done], .lane = -1, .due_us = now_us, .first_us = now_us, .attempt = 1};
     if (tci_ledger_owe(w, &row)) return 0;
     tci_parcel *sending = find_sending(target, row.seq);
@@ -307,15 +299,6 @@ static void run_errands(tci_webhooks *w) {
     pthread_mutex_unlock(&w->mutex);
     tci_free(errand);
   }
-}
-
-static void trim(tci_webhooks *w) {
-  int32_t more = 0;
-  int64_t now_us = tci_engine_mono_us(w->engine);
-  if (now_us < w->trim_us) return;
-  int rc = w->engine->ops->work_trim(w->engine->storage, tci_webhooks_now_us(w) - w->log_age_us, w->log_rows, &more);
-  if (rc) tci_engine_log(w->engine, TC_LOG_WARN, "webhooks: the delivery log cannot be trimmed: %s", tci_fail_detail());
-  w->trim_us = more && !rc ? now_us : now_us + TRIM_EVERY_US;
 }
 
 static int poll_ms(const tci_webhooks *w, int more) {
@@ -341,23 +324,27 @@ static void serve_active(tci_webhooks *w) {
 }
 
 static int turn(tci_webhooks *w) {
+  w->turn_us = tci_webhooks_now_us(w);
+  w->turn_mono_us = tci_engine_mono_us(w->engine);
   int rc = tci_targets_refresh(w);
   if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: %s", tci_fail_detail());
   run_errands(w);
   int more = w->parcels < TCI_PARCELS_MAX * 2 ? pull(w) : 0;
-  tci_signer_ring(w);
+  tci_helper_ring(w);
+  int64_t since_us = w->ledger.dirty_since_us;
+  if (tci_ledger_is_full(w) || (since_us && w->turn_mono_us - since_us >= TCI_LEDGER_US)) (void)tci_ledger_post(w); /* logged there, tried again */
   serve_active(w);
   record_late(w);
-  int64_t since_us = w->ledger.dirty_since_us;
-  if (tci_ledger_is_full(w) || (since_us && tci_engine_mono_us(w->engine) - since_us >= TCI_LEDGER_US)) (void)commit(w); /* logged there, tried again */
-  trim(w);
+  tci_ledger_trim(w);
   return more;
 }
 
 static int row_of_target(const tc_owed *row, void *arg) {
   tci_target *target = tci_target_find(arg, row->webhook_id);
-  if (target) target->next_due_us = row->due_us;
-  if (target) tci_target_touch(arg, target);
+  if (!target) return 0;
+  target->next_due_us = row->due_us;
+  target->owed_before = 1;
+  tci_target_touch(arg, target);
   return 0;
 }
 
@@ -398,15 +385,15 @@ static void finish(tci_webhooks *w) {
     target->last = NULL;
   }
   free_landed(w);
-  (void)commit(w); /* logged there; what is not written is repeated */
+  (void)tci_ledger_commit(w); /* logged there; what is not written is repeated */
 }
 
 int tci_webhooks_begin(tci_webhooks *w) {
   int rc = begin(w);
   w->running = !rc;
   if (!rc) return 1;
-  if (rc != w->commit_error) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks do not run: %s: %s", tc_strerror(rc), tci_fail_detail());
-  w->commit_error = rc;
+  if (rc != w->begin_error) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks do not run: %s: %s", tc_strerror(rc), tci_fail_detail());
+  w->begin_error = rc;
   tci_free(w->due);
   w->due = NULL;
   return 0;

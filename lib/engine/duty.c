@@ -6,7 +6,10 @@
 
 /* As it was before it began. The parcels are gone. */
 static void forget(tci_webhooks *w) {
-  tci_ledger_free(&w->ledger);
+  tci_ledger *l = &w->ledger; /* the helper has nothing of it */
+  tci_ledger_free(l);
+  l->to_write = l->to_trim = l->trim_more = l->error = 0;
+  l->dirty_since_us = l->trim_us = 0;
   tci_targets_free(w);
   w->sub = NULL;
   w->held = NULL;

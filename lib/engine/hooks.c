@@ -252,8 +252,10 @@ static int run(change *c, tci_hook **out) {
 int tci_hooks_create(tci_webhooks *w, tci_hook_parts *parts, tci_hook **out, int32_t *replayed) {
   char request[TCI_HOOK_REQUEST_SIZE];
   change c = {.w = w, .parts = *parts, .checked = 1};
+  int rc = tci_webhooks_can_send(w);
+  if (rc) return rc;
   pthread_mutex_lock(&w->mutex);
-  int rc = w->hook_count >= TCI_HOOKS_MAX ? TC_ELIMIT : TC_OK;
+  rc = w->hook_count >= TCI_HOOKS_MAX ? TC_ELIMIT : TC_OK;
   pthread_mutex_unlock(&w->mutex);
   if (rc == TC_ELIMIT) return tci_fail(rc, "an engine has at most %d webhooks", TCI_HOOKS_MAX);
   if (!rc && c.parts.key) {

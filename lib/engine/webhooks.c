@@ -27,6 +27,11 @@ static int read_options(tci_webhooks *w, const tc_webhook_options *o) {
   return rc ? tci_fail(rc, "out of memory for webhooks") : TC_OK;
 }
 
+int tci_webhooks_can_send(const tci_webhooks *w) {
+  char why[TCI_LIBRARY_WHY_SIZE];
+  return w->own_transport && tci_curl_load(why) ? tci_fail(TC_ENOTSUP, "webhooks cannot be sent: %s", why) : TC_OK;
+}
+
 int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
   static const tc_webhook_options standard = TC_WEBHOOK_OPTIONS_INIT;
   tci_webhooks *w = tci_zalloc(sizeof *w);
@@ -38,7 +43,7 @@ int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
   if (pthread_mutex_init(&w->mutex, NULL)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
   w->mutex_made = 1;
   if (!options) options = &standard;
-  if (!engine->pump.on && tci_signer_open(&w->signer)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
+  if (!engine->pump.on && tci_helper_open(&w->helper)) return tci_fail(TC_ENOMEM, "cannot make a lock for webhooks");
   int rc = read_options(w, options);
   if (!rc) rc = tci_hooks_load(w);
   if (!rc && options->transport) {
@@ -48,6 +53,8 @@ int tci_webhooks_open(tc_engine *engine, const tc_webhook_options *options) {
     if (rc) rc = tci_fail(rc, "cannot set up HTTP for webhooks");
     w->own_transport = !rc;
   }
+  /* Here, where files are read anyhow, and not in the turn of a host's loop that sends the first one. Without it the rest goes on: the log of the webhooks says so once more. */
+  if (!rc && w->hook_count && tci_webhooks_can_send(w)) tci_engine_log(engine, TC_LOG_ERROR, "%s", tci_fail_detail());
   return rc;
 }
 
@@ -74,7 +81,7 @@ void tci_webhooks_free(tci_webhooks *w) {
   if (!w) return;
   if (w->own_transport) tci_curl_close(&w->transport);
   tci_targets_free(w);
-  tci_signer_close(&w->signer);
+  tci_helper_close(&w->helper);
   for (size_t i = 0; i < w->hook_count; i++) tci_hook_unref(w->hooks[i]);
   tci_free(w->hooks);
   while (w->errands) {

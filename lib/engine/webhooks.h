@@ -4,8 +4,10 @@
  *  - REGISTRY (hooks.c): what is configured, in memory, a reference each; changed by its callers through the writer, read by everybody under one mutex.
  *  - DISPATCHER (dispatch.c), one thread: takes events behind its cursor, makes a parcel for each webhook that wants one, and gives parcels to the transport. A target is one webhook with
  *    what is under way for it; it has its own bounds, so none waits for another.
- *  - LEDGER (ledger.c): what is to be written to the work store, in batches: the cursor, what is owed, what is settled, the log of attempts. The cursor never passes a parcel that is neither
- *    delivered nor owed; a parcel that takes long becomes owed, so that a hanging receiver does not hold the cursor (and with it the repetitions after a kill).
+ *  - LEDGER (ledger.c): what is to be written to the work store, a page at a time: the cursor, what is owed, what is settled, the log of attempts. The cursor never passes a parcel that is
+ *    neither delivered nor owed; a parcel that takes long becomes owed, so that a hanging receiver does not hold the cursor (and with it the repetitions after a kill).
+ *  - HELPER (helper.c), a thread that begins when deliveries have to wait: signs ahead, and writes the ledger's pages while the dispatcher fills the next one. The work store is used by one of the
+ *    two at a time: by the helper while a page is handed to it (tci_ledger.handed), else by the dispatcher. Without it the dispatcher does both itself.
  *  - What does not fit into memory is owed at once, and comes back when its target has room; only a webhook that is alone and gets on is waited for.
  *    Ordered webhooks always go through what is owed, which knows their lanes.
  *  - What an answer means for the webhook's configuration (it failed for too long, it is gone) is written after the transport's poll, never from within it (tci_targets_note).
@@ -36,8 +38,8 @@ struct tci_parcel {
   tci_parcel *next_waiting;
   tci_parcel *prev_sending, *next_sending;
   tci_parcel *prev_unsigned, *next_unsigned;
-  int handed;  /* the signer has it, or had: body, lines, headers and prepared_us are his until tci_signer_take */
-  int signing; /* the signer's */
+  int handed;  /* the helper has it, or had: body, lines, headers and prepared_us are his until tci_helper_take */
+  int signing; /* the helper's */
   tci_target *target;
   tci_hook *hook;  /* as it was when the attempt began, or was made ready */
   tc_event *event; /* NULL: a test */
@@ -53,15 +55,16 @@ struct tci_parcel {
   const char *headers[16];
 };
 
-/* Signs ahead, on a thread of its own (signer.c). */
-typedef struct tci_signer {
+/* What the two threads share is under mutex. */
+typedef struct tci_helper {
   pthread_mutex_t mutex;
-  pthread_cond_t work, made;
-  tci_thread thread; /* started by the first parcel */
+  pthread_cond_t bell, done;
+  tci_thread thread; /* started by the first parcel that has to wait */
   tci_parcel *first, *last, *awaited;
+  int has_work, work_rc; /* the ledger has something to be done; what became of it */
   int open, stop;
   int brought; /* the dispatcher's: something was put since it was rung for */
-} tci_signer;
+} tci_helper;
 
 struct tci_target {
   tci_hook *hook;
@@ -72,6 +75,7 @@ struct tci_target {
   int64_t next_due_us; /* when to look for what is owed; INT64_MAX: nothing is */
   int64_t success_us;  /* the last one, or its beginning; monotonic */
   int64_t failing_since_us;
+  int owed_before;         /* something was owed to it at the start */
   int gone;                /* deleted or disabled: nothing new, and what is owed is forgotten */
   int forgotten;           /* what it was owed is gone too */
   int to_note;             /* its answers came to something that its configuration has to say, */
@@ -89,13 +93,24 @@ typedef struct tci_errand {
   int64_t seqs[]; /* to be owed */
 } tci_errand;
 
-typedef struct tci_ledger {
+/* One commit of the work store. */
+typedef struct tci_page {
   tc_owed *owed, *settled;
   tc_delivery *log;
   size_t owed_n, owed_cap, settled_n, settled_cap, log_n, log_cap;
-  tci_buf text;           /* of the log rows, which hold offsets + 1 until the commit */
+  tci_buf text; /* of the log rows, which hold offsets + 1 until the page is shut */
+  int64_t cursor_seq;
+} tci_page;
+
+typedef struct tci_ledger {
+  tci_page open;          /* rows are added to it */
+  tci_page shut;          /* to be written, before the open one */
+  int to_write;           /* shut has something that is not written yet */
+  int to_trim, trim_more; /* a slice of the delivery log is to be removed; it was not the last */
+  int handed;             /* the helper is at it: shut, trim_more and the work store are his until it is taken back, error stays as it is */
+  int error;              /* what the last write came to */
   int64_t dirty_since_us; /* 0: clean */
-  int64_t written_cursor;
+  int64_t written_cursor, trim_us;
 } tci_ledger;
 
 typedef struct tci_webhooks {
@@ -115,7 +130,7 @@ typedef struct tci_webhooks {
   tci_errand *errands, **last_errand;
   _Atomic uint64_t asked; /* how many errands there were; written under mutex */
 
-  tci_signer signer;
+  tci_helper helper;
   tc_transport transport;
   int own_transport; /* curl's */
   tci_thread thread;
@@ -124,27 +139,27 @@ typedef struct tci_webhooks {
 
   /* The dispatcher's own. */
   struct tc_sub *sub;
-  tci_target **targets; /* by room_hash, then id */
+  int64_t turn_us, turn_mono_us; /* when the turn began */
+  tci_target **targets;          /* by room_hash, then id */
   size_t target_count, gone_count;
   tci_target *active;
   uint64_t seen_version;
   tci_parcel *unrecorded, *last_unrecorded;
   tci_parcel *landed; /* the transport has done with them */
   size_t parcels, in_flight;
-  size_t refused;               /* of in_flight: those with why */
-  int to_note;                  /* of some target */
-  int transport_error;          /* what its last poll said */
-  int commit_error, read_error; /* of the work store, of the log: each is logged once */
-  int brimful;                  /* the only webhook has so much waiting that nothing is taken until half of it has gone */
-  int stuck;                    /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
-  int running;                  /* between begin and end */
-  int64_t epoch;                /* of several nodes: in which this one leads while it runs */
-  int64_t horizon_seq;          /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
-  int64_t pulled_seq;           /* every event up to it has become parcels or owed rows */
-  tc_event *held;               /* the next event, when there was no memory for its parcels */
-  struct due_rows *due;         /* dispatch.c's working memory */
+  size_t refused;              /* of in_flight: those with why */
+  int to_note;                 /* of some target */
+  int transport_error;         /* what its last poll said */
+  int begin_error, read_error; /* of the start, of the log: each is logged once */
+  int brimful;                 /* the only webhook has so much waiting that nothing is taken until half of it has gone */
+  int stuck;                   /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
+  int running;                 /* between begin and end */
+  int64_t epoch;               /* of several nodes: in which this one leads while it runs */
+  int64_t horizon_seq;         /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
+  int64_t pulled_seq;          /* every event up to it has become parcels or owed rows */
+  tc_event *held;              /* the next event, when there was no memory for its parcels */
+  struct due_rows *due;        /* dispatch.c's working memory */
   tci_ledger ledger;
-  int64_t trim_us;
 } tci_webhooks;
 
 /* webhooks.c: life. options NULL: the defaults. */
@@ -153,6 +168,8 @@ int tci_webhooks_start(tci_webhooks *webhooks);
 void tci_webhooks_stop(tci_webhooks *webhooks); /* joins the thread; takes NULL */
 void tci_webhooks_free(tci_webhooks *webhooks); /* takes NULL */
 void tci_webhooks_wake(tc_engine *engine);      /* there may be something new */
+/* TC_OK; TC_ENOTSUP with its detail: libcurl, which is loaded here at the latest, is missing. Any thread; blocks for file I/O the first time. */
+int tci_webhooks_can_send(const tci_webhooks *webhooks);
 
 /* hooks.c: the registry. */
 int tci_hooks_load(tci_webhooks *webhooks);
@@ -175,12 +192,15 @@ int tci_webhooks_on_duty(tci_webhooks *w);           /* 1: it runs, and this nod
 int tci_webhooks_turn(tci_webhooks *w);              /* in how many ms the next is wanted; 0: there is more to do */
 int tci_webhooks_poll(tci_webhooks *w, int wait_ms); /* the transport's part; 1: something has landed */
 void tci_webhooks_end(tci_webhooks *w);
-int tci_signer_open(tci_signer *signer);                  /* TC_OK, TC_ENOMEM */
-void tci_signer_close(tci_signer *signer);                /* nothing is with it. Takes one that is zero */
-void tci_signer_put(tci_webhooks *w, tci_parcel *parcel); /* it will be sent, but not now. Best effort */
-void tci_signer_ring(tci_webhooks *w);                    /* that it may begin with what was put */
-int tci_signer_take(tci_webhooks *w, tci_parcel *parcel); /* it is the caller's again. 1: prepared */
-int tci_targets_refresh(tci_webhooks *w);                 /* follows the registry */
+int tci_helper_open(tci_helper *helper);                       /* TC_OK, TC_ENOMEM */
+void tci_helper_close(tci_helper *helper);                     /* nothing is with it. Takes one that is zero */
+void tci_helper_sign(tci_webhooks *w, tci_parcel *parcel);     /* it will be sent, but not now. Best effort */
+void tci_helper_ring(tci_webhooks *w);                         /* that it may begin to sign what was put */
+int tci_helper_take(tci_webhooks *w, tci_parcel *parcel);      /* it is the caller's again. 1: prepared */
+int tci_helper_is_there(const tci_webhooks *w);                /* 1: its thread runs */
+void tci_helper_work(tci_webhooks *w);                         /* that it calls tci_ledger_work */
+int tci_helper_has_worked(tci_webhooks *w, int wait, int *rc); /* 1: it has, and *rc is what came of it */
+int tci_targets_refresh(tci_webhooks *w);                      /* follows the registry */
 void tci_targets_free(tci_webhooks *w);
 void tci_target_touch(tci_webhooks *w, tci_target *target); /* something waits for it, is owed to it, or it is gone */
 tci_target *tci_target_find(tci_webhooks *w, int64_t id);   /* one that is not gone */
@@ -203,8 +223,14 @@ int tci_parcel_owe(tci_webhooks *w, tci_parcel *parcel, int32_t attempt, int64_t
 int tci_ledger_owe(tci_webhooks *w, const tc_owed *row);
 int tci_ledger_settle(tci_webhooks *w, int64_t webhook_id, int64_t seq);
 int tci_ledger_log(tci_webhooks *w, const tc_delivery *row);
-int tci_ledger_is_full(const tci_webhooks *w);
-int tci_ledger_commit(tci_webhooks *w); /* what it holds, and the cursor */
+int tci_ledger_is_full(const tci_webhooks *w);  /* it is time to write it */
+int tci_ledger_has_room(const tci_webhooks *w); /* else nothing more is sent */
+int tci_ledger_commit(tci_webhooks *w);         /* all that it holds, and the cursor; afterwards the work store is the caller's */
+/* Begins to write what it holds, or does it if nobody helps: one page at a time, and it waits for that when far too much has come meanwhile. What could not be written is tried again at the next
+ * call. An error: nothing new should be taken, the last write failed. */
+int tci_ledger_post(tci_webhooks *w);
+void tci_ledger_trim(tci_webhooks *w); /* the delivery log, when it is time */
+int tci_ledger_work(tci_webhooks *w);  /* what is to be written and trimmed. The thread that the ledger is handed to, or the dispatcher */
 void tci_ledger_free(tci_ledger *ledger);
 int64_t tci_webhooks_now_us(const tci_webhooks *w);
 

@@ -1,6 +1,8 @@
 /* The engine's own transport: one multi handle, a pool of easy handles.
  *
  * Design notes
+ *  - libcurl is loaded, and the multi handle made, by the first begin: many engines have no webhook, and it takes twice the memory of all the rest. Where it cannot be loaded each
+ *    delivery ends with that as its error, which stands in the log, and is tried again like any other.
  *  - Addresses are judged in open_socket, which curl calls with the very address that it connects to. A connection that is used again was judged when it was made, by the same policy.
  *  - Signals. CURLOPT_NOSIGNAL keeps curl from SIGALRM, but also from ignoring SIGPIPE, which it could do only for the whole process; whether a TLS library writes with write(2) is up
  *    to the version (with OpenSSL curl sends by itself since 7.88). So every call that may write or start a thread is made with all signals blocked, and a SIGPIPE that came of it is
@@ -10,7 +12,6 @@
  *  - Transfers beyond max_per_host wait inside curl, which does not look at their time meanwhile; sweep does.
  */
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "curl_loop.h"
+#include "libcurl.h"
 #include "retry.h"
 #include "text.h"
 #include "tipcurrent/error.h"
@@ -34,26 +36,27 @@
 typedef struct transfer {
   struct transfer *next, *prev; /* of active; idle uses next */
   struct curl *curl;
-  CURL *easy;
+  CURL *easy; /* NULL: libcurl was not there when it was made */
   tc_send *send;
   struct curl_slist headers[HEADERS_MAX + 1];
   char keep[KEEP_BYTES];
   size_t kept, read, header_read; /* bytes; read is of the body */
   int64_t began_us, retry_after_us;
-  const char *why; /* static: refused before anything was sent */
+  const char *why; /* static, or the transport's: refused before anything was sent */
   int refused;     /* an address was not allowed */
   char detail[CURL_ERROR_SIZE];
 } transfer;
 
 typedef struct curl {
   const tci_policy *policy;
-  CURLM *multi;
+  CURLM *multi; /* NULL: not used yet, and libcurl perhaps not loaded */
   tci_curl_loop loop;
   int sheltered; /* its thread has all signals blocked */
   transfer *active, *idle;
-  uint32_t max, count; /* count: of active */
-  uint32_t unsent;     /* of active: those with why, which curl does not know */
+  uint32_t max, max_per_host, count; /* count: of active */
+  uint32_t unsent;                   /* of active: those with why, which curl does not know */
   int64_t sweep_us;
+  char missing[TCI_LIBRARY_WHY_SIZE]; /* why there is no libcurl */
 } curl;
 
 typedef struct shelter {
@@ -155,24 +158,30 @@ static int set_constants(transfer *of) {
 }
 
 static void free_transfer(transfer *of) {
-  curl_easy_cleanup(of->easy); /* takes NULL */
+  if (of->easy) curl_easy_cleanup(of->easy);
   tci_free(of);
+}
+
+/* 0: no memory. */
+static int equip(transfer *of) {
+  if (of->easy || !of->curl->multi) return 1;
+  of->easy = curl_easy_init();
+  if (of->easy && !set_constants(of)) return 1;
+  if (of->easy) curl_easy_cleanup(of->easy);
+  of->easy = NULL;
+  return 0;
 }
 
 static transfer *take_transfer(curl *self) {
   transfer *of = self->idle;
-  if (of) {
-    self->idle = of->next;
-    return of;
+  if (!of) {
+    of = tci_zalloc(sizeof *of);
+    if (!of) return NULL;
+    of->curl = self;
+    self->idle = of;
   }
-  of = tci_zalloc(sizeof *of);
-  if (!of) return NULL;
-  of->curl = self;
-  of->easy = curl_easy_init();
-  if (!of->easy || set_constants(of)) {
-    free_transfer(of);
-    return NULL;
-  }
+  if (!equip(of)) return NULL;
+  self->idle = of->next;
   return of;
 }
 
@@ -200,6 +209,10 @@ static int prepare(transfer *of, tc_send *send) {
   tci_url url;
   /* Again at each attempt: the configuration may have changed since the URL was registered. */
   if (tci_policy_url(of->curl->policy, (tc_text){send->url, strlen(send->url)}, &url, &of->why)) return TC_OK;
+  if (!of->easy) {
+    of->why = of->curl->missing;
+    return TC_OK;
+  }
   CURLcode rc = curl_easy_setopt(of->easy, CURLOPT_URL, send->url);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)send->body.len);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_POSTFIELDS, send->body.ptr ? send->body.ptr : "");
@@ -231,13 +244,38 @@ static void retire(curl *self, transfer *of) {
   self->idle = of;
 }
 
+static int set_limits(CURLM *multi, uint32_t max_connections, uint32_t max_per_host) {
+  CURLMcode rc = curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)max_per_host);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)max_connections); /* idle ones, too */
+  return rc ? TC_ENOMEM : TC_OK;
+}
+
+/* TC_OK also where libcurl is missing: then there is no multi handle, and missing says why. */
+static int set_up(curl *self) {
+  if (self->multi || tci_curl_load(self->missing)) return TC_OK;
+  /* Counted inside curl: each transport has its own init and cleanup, beside the host's. Safe from any thread since 7.84 where the compiler has atomics, which every one that
+   * builds us has. CURL_GLOBAL_DEFAULT leaves signals and locale alone. */
+  if (curl_global_init(CURL_GLOBAL_DEFAULT)) return TC_ENOMEM;
+  self->multi = curl_multi_init();
+  int rc = self->multi ? set_limits(self->multi, self->max, self->max_per_host) : TC_ENOMEM;
+  if (!rc) rc = tci_curl_loop_serve(&self->loop, self->multi);
+  if (!rc) return TC_OK;
+  (void)curl_multi_cleanup(self->multi); /* new; takes NULL */
+  self->multi = NULL;
+  curl_global_cleanup();
+  return rc;
+}
+
 static int begin(void *userdata, tc_send *send) {
   curl *self = userdata;
   if (self->count >= self->max) return TC_EBUSY;
   shelter from;
   take_shelter(self, &from);
-  int err = TC_ENOMEM;
-  transfer *of = take_transfer(self);
+  int err = set_up(self);
+  transfer *of = err ? NULL : take_transfer(self);
+  if (!err && !of) err = TC_ENOMEM;
   if (of) {
     err = prepare(of, send);
     if (!err && !of->why && curl_multi_add_handle(self->multi, of->easy)) err = TC_ENOMEM;
@@ -301,10 +339,8 @@ static void finish(curl *self, transfer *of, CURLcode rc) {
   long status = 0;
   if (!of->why) (void)curl_easy_getinfo(of->easy, CURLINFO_RESPONSE_CODE, &status); /* 0 when it fails */
   sent.status = rc && status < 200 ? 0 : (int)status;                               /* an interim answer is none */
-  if (of->why) {
-    sent.error = of->why;
-  } else if (rc && !(rc == CURLE_WRITE_ERROR && of->read > TCI_RESPONSE_READ_MAX)) {
-    tci_line_of(describe(of, rc), TCI_ERROR_KEEP_POINTS, error);
+  if (of->why || (rc && !(rc == CURLE_WRITE_ERROR && of->read > TCI_RESPONSE_READ_MAX))) {
+    tci_line_of(of->why ? of->why : describe(of, rc), TCI_ERROR_KEEP_POINTS, error);
     sent.error = error;
   }
   if (sent.status && peer_is_public(of)) sent.response.len = tci_text_of(of->keep, of->kept, TCI_RESPONSE_KEEP_POINTS, response);
@@ -358,8 +394,11 @@ static int poll_curl(void *userdata, int32_t timeout_ms) {
   if (!count && !sweeps && tci_curl_loop_due_ms(&self->loop)) return TC_OK;
   shelter from;
   take_shelter(self, &from);
-  CURLMcode rc = tci_curl_loop_act(&self->loop, ready, count, sweeps);
-  finish_done(self);
+  CURLMcode rc = CURLM_OK;
+  if (self->multi) {
+    rc = tci_curl_loop_act(&self->loop, ready, count, sweeps);
+    finish_done(self);
+  }
   sweep(self);
   leave_shelter(self, &from);
   return !rc ? TC_OK : rc == CURLM_OUT_OF_MEMORY ? TC_ENOMEM : TC_EUNKNOWN;
@@ -385,9 +424,11 @@ static void close_curl(curl *self) {
     next = of->next;
     free_transfer(of);
   }
-  (void)curl_multi_cleanup(self->multi); /* nothing in it, nothing running; takes NULL */
+  if (self->multi) {
+    (void)curl_multi_cleanup(self->multi); /* nothing in it, nothing running */
+    curl_global_cleanup();
+  }
   tci_curl_loop_close(&self->loop);
-  curl_global_cleanup();
   leave_shelter(self, &from);
   tci_free(self);
 }
@@ -397,32 +438,16 @@ void tci_curl_close(tc_transport *transport) {
   transport->userdata = NULL;
 }
 
-static int set_limits(CURLM *multi, uint32_t max_connections, uint32_t max_per_host) {
-  CURLMcode rc = curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections);
-  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)max_per_host);
-  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)max_connections); /* idle ones, too */
-  return rc ? TC_ENOMEM : TC_OK;
-}
-
 int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host, int sheltered) {
   curl *self = tci_zalloc(sizeof *self);
   if (!self) return TC_ENOMEM;
-  /* Counted inside curl: each transport has its own init and cleanup, beside the host's. Safe from any thread since 7.84 where the compiler has atomics, which every one that
-   * builds us has; the build asks for 7.87. CURL_GLOBAL_DEFAULT leaves signals and locale alone. */
-  if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
-    tci_free(self);
-    return TC_ENOMEM;
-  }
-  self->loop.epoll_fd = self->loop.bell_fd = -1;
   self->policy = policy;
   self->max = max_connections;
+  self->max_per_host = max_per_host;
   self->sheltered = sheltered;
-  self->multi = curl_multi_init();
-  int rc = self->multi ? set_limits(self->multi, max_connections, max_per_host) : TC_ENOMEM;
-  if (!rc) rc = tci_curl_loop_open(&self->loop, self->multi);
+  int rc = tci_curl_loop_open(&self->loop);
   if (rc) {
-    close_curl(self);
+    tci_free(self);
     return rc;
   }
   *out = (tc_transport){sizeof *out, begin, give_up, poll_curl, wake, get_fd, get_timeout_ms, self};

@@ -51,21 +51,28 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *userdata,
 static int on_timer(CURLM *multi, long timeout_ms, void *userdata) {
   tci_curl_loop *loop = userdata;
   (void)multi;
-  loop->timer_us = timeout_ms < 0 ? INT64_MAX : tci_sys_monotonic_us(NULL) + (int64_t)timeout_ms * 1000;
+  loop->timer_us = timeout_ms < 0 ? INT64_MAX : !timeout_ms ? 0 : tci_sys_monotonic_us(NULL) + (int64_t)timeout_ms * 1000;
   return 0;
 }
 
-int tci_curl_loop_open(tci_curl_loop *loop, CURLM *multi) {
-  *loop = (tci_curl_loop){.multi = multi, .epoll_fd = -1, .bell_fd = -1, .timer_us = INT64_MAX};
+int tci_curl_loop_open(tci_curl_loop *loop) {
+  *loop = (tci_curl_loop){.epoll_fd = -1, .bell_fd = -1, .timer_us = INT64_MAX};
   loop->bell_fd = tci_wake_open();
   loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = loop->bell_fd};
-  int rc = loop->bell_fd < 0 || loop->epoll_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->bell_fd, &event) ? TC_ELIMIT : TC_OK;
-  if (!rc && (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) || curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, loop) ||
-              curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) || curl_multi_setopt(multi, CURLMOPT_TIMERDATA, loop)))
-    rc = TC_ENOMEM;
-  if (rc) tci_curl_loop_close(loop);
-  return rc;
+  if (loop->bell_fd >= 0 && loop->epoll_fd >= 0 && !epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->bell_fd, &event)) return TC_OK;
+  tci_curl_loop_close(loop);
+  return TC_ELIMIT;
+}
+
+int tci_curl_loop_serve(tci_curl_loop *loop, CURLM *multi) {
+  CURLMcode rc = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, loop);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  if (!rc) rc = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, loop);
+  if (rc) return TC_ENOMEM;
+  loop->multi = multi;
+  return TC_OK;
 }
 
 void tci_curl_loop_close(tci_curl_loop *loop) {
@@ -79,6 +86,7 @@ void tci_curl_loop_close(tci_curl_loop *loop) {
 
 int tci_curl_loop_due_ms(const tci_curl_loop *loop) {
   if (loop->timer_us == INT64_MAX) return -1;
+  if (!loop->timer_us) return 0;
   int64_t left_us = loop->timer_us - tci_sys_monotonic_us(NULL);
   if (left_us <= 0) return 0;
   /* Rounded up: curl that is asked too early does nothing, and does not ask for the same time again. */

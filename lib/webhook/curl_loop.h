@@ -9,11 +9,12 @@
 #ifndef TCI_WEBHOOK_CURL_LOOP_H
 #define TCI_WEBHOOK_CURL_LOOP_H
 
-#include <curl/curl.h>
 #include <stdint.h>
 
+#include "libcurl.h"
+
 typedef struct tci_curl_loop {
-  CURLM *multi;
+  CURLM *multi; /* NULL: none is served yet */
   int epoll_fd, bell_fd;
   struct tci_curl_watched *watched; /* by descriptor */
   int watched_n;
@@ -25,8 +26,9 @@ typedef struct tci_curl_ready {
   int mask;
 } tci_curl_ready;
 
-int tci_curl_loop_open(tci_curl_loop *loop, CURLM *multi); /* TC_OK, TC_ELIMIT, TC_ENOMEM; closes itself then */
-void tci_curl_loop_close(tci_curl_loop *loop);             /* after the multi handle */
+int tci_curl_loop_open(tci_curl_loop *loop);                /* TC_OK, TC_ELIMIT; closes itself then. Its descriptor stays the same, whatever it serves */
+int tci_curl_loop_serve(tci_curl_loop *loop, CURLM *multi); /* once; TC_OK, TC_ENOMEM */
+void tci_curl_loop_close(tci_curl_loop *loop);              /* after the multi handle */
 /* In how many ms the timer is due: 0 now, -1 never. */
 int tci_curl_loop_due_ms(const tci_curl_loop *loop);
 /* Waits up to timeout_ms until something is ready. How many sockets of curl's were: they stand in ready, which has room for max; a bell counts for none. */

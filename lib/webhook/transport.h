@@ -2,6 +2,7 @@
 #ifndef TCI_WEBHOOK_TRANSPORT_H
 #define TCI_WEBHOOK_TRANSPORT_H
 
+#include "base/library.h"
 #include "tipcurrent/transport.h"
 #include "webhook/policy.h"
 
@@ -17,5 +18,7 @@
  * thread that has all signals blocked, as those of the library have. TC_OK, TC_ENOMEM, TC_ELIMIT (no descriptors). */
 int tci_curl_open(tc_transport *out, const tci_policy *policy, uint32_t max_connections, uint32_t max_per_host, int sheltered);
 void tci_curl_close(tc_transport *transport); /* takes one that was never opened */
+/* Loads libcurl, as the first begin does otherwise. TC_OK; TC_ENOTSUP: why says what is missing. Any thread; blocks for file I/O the first time. */
+int tci_curl_load(char why[TCI_LIBRARY_WHY_SIZE]);
 
 #endif

@@ -78,6 +78,7 @@ int tcd_status_of(int code) {
   case TC_ESTORAGE:
   case TC_EUNKNOWN:
   case TC_ENOMEM: return 503;
+  case TC_ENOTSUP: return 501;
   default: return 500;
   }
 }

@@ -47,13 +47,23 @@ static int path_matches(const char *pattern_text, tc_text path, tc_text *param) 
   return !pattern.len && !path.len;
 }
 
+/* Where nothing is percent-encoded, most patterns fall out at the first byte that differs. */
+static int may_match(const char *pattern, tc_text path) {
+  size_t i = 0;
+  while (i < path.len && pattern[i] && pattern[i] == path.ptr[i]) i++;
+  return pattern[i] == '{' || (!pattern[i] && i == path.len);
+}
+
 unsigned tcd_route_find(const tcd_route *routes, size_t count, unsigned method, tc_text path, tcd_match *match) {
   unsigned methods = 0;
+  int is_plain = !path.len || !memchr(path.ptr, '%', path.len);
   for (size_t i = 0; i < count; i++) {
     tc_text param = {NULL, 0};
-    if (!path_matches(routes[i].pattern, path, &param)) continue;
+    if ((is_plain && !may_match(routes[i].pattern, path)) || !path_matches(routes[i].pattern, path, &param)) continue;
     methods |= routes[i].method;
-    if (routes[i].method & method) *match = (tcd_match){&routes[i], param};
+    if (!(routes[i].method & method)) continue;
+    *match = (tcd_match){&routes[i], param};
+    break;
   }
   return methods;
 }

@@ -30,8 +30,8 @@ struct tcd_route {
 
 unsigned tcd_method(tc_text name); /* TCD_X; 0: none that any route has. HEAD is TCD_GET */
 
-/* Finds the route for a path and a method. Segments are compared percent-decoded, so that %2F in one does not divide it; a trailing slash is another path.
- * Returns the methods that the path has: 0 is 404; without the one asked for it is 405 (or OPTIONS); else *match is filled. */
+/* Finds the first route for a path and a method, so those that are asked for most stand first. Segments are compared percent-decoded, so that %2F in one does not divide it; a trailing
+ * slash is another path. Returns the methods of the path's routes up to that one and fills *match; where there is none, all methods that the path has: 405 (or OPTIONS), and 0 is 404. */
 unsigned tcd_route_find(const tcd_route *routes, size_t count, unsigned method, tc_text path, tcd_match *match);
 
 #endif

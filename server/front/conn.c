@@ -225,7 +225,7 @@ void tcd_conn_answer(tcd_exchange *exchange) {
       return;
     }
   }
-  tcd_exchange_charge(exchange, exchange->payload.len);
+  tcd_exchange_charge(exchange, exchange->payload.len); /* one that was joined to the head is as small as that */
   conn->state = TCD_CONN_SENDING;
   run(conn);
 }

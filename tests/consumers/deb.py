@@ -13,6 +13,7 @@ sys.path.insert(0, HERE)
 import run  # noqa: E402
 import tree  # noqa: E402
 
+LOADED = ("libcurl.so.4", "libpq.so.5")  # while it runs: dpkg-shlibdeps does not see them
 PACKAGES = {"libtipcurrent1", "libtipcurrent-dev", "tipcurrentd", "python3-tipcurrent"}
 
 
@@ -38,6 +39,16 @@ def build(work, version):
     said = call("lintian", "--allow-root", "--fail-on", "error,warning", *glob.glob(f"{work}/*.changes"))
     if re.search(r"^[EW]:", said, re.M):
         sys.exit(said)
+
+
+def depends(work):
+    """What the library loads comes along with its package."""
+    (package,) = glob.glob(f"{work}/libtipcurrent1_*.deb")
+    said = call("dpkg-deb", "-f", package, "Depends")
+    for file in LOADED:
+        owners = set(re.findall(r"^([^:\s]+):", call("dpkg", "-S", f"*/{file}"), re.M))
+        if not owners & set(re.findall(r"[a-z0-9][a-z0-9.+-]+", re.sub(r"\([^)]*\)", "", said))):
+            sys.exit(f"libtipcurrent1 depends on {said}, not on {sorted(owners)}, which has {file}")
 
 
 def library(work, root):
@@ -90,6 +101,7 @@ def main():
     if missing:
         sys.exit(f"missing: {' '.join(missing)}; ./scripts/deps --test installs them")
     build(work, version)
+    depends(work)
     root = os.path.join(work, "root")
     for path in glob.glob(f"{work}/*.deb"):
         if "-dbgsym" not in path:

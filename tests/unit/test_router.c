@@ -234,6 +234,7 @@ START_TEST(codes_become_statuses) {
   ck_assert_int_eq(tcd_status_of(TC_EMISMATCH), 422);
   static const int later[] = {TC_EBUSY, TC_ETIMEOUT, TC_ECLOSED, TC_ESTORAGE, TC_EUNKNOWN, TC_ENOMEM};
   for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) ck_assert_int_eq(tcd_status_of(later[i]), 503);
+  ck_assert_int_eq(tcd_status_of(TC_ENOTSUP), 501);
   ck_assert_int_eq(tcd_status_of(TC_ECORRUPT), 500);
   ck_assert_str_eq(tcd_message_of(TC_EUNKNOWN, "fsync of /var/x failed"), "outcome unknown, retry with the same key");
   ck_assert_str_eq(tcd_message_of(TC_ESTORAGE, "/var/x: disk full"), tc_strerror(TC_ESTORAGE));

@@ -77,9 +77,10 @@ def sqlite_only(test):
 class Daemon:
     """One tipcurrentd on a free port with files in a directory of its own."""
 
-    def __init__(self, *flags, directory=None, listen="127.0.0.1:0", name="tc.db", storage=None, file_limit=None):
+    def __init__(self, *flags, directory=None, listen="127.0.0.1:0", name="tc.db", storage=None, file_limit=None, env=None):
         self.flags = list(flags)
         self.listen = listen
+        self.env = env
         self.file_limit = file_limit  # bytes a file of this process may have: a disk that is full
         self.owns_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tipcurrent-wire-"))
@@ -97,7 +98,7 @@ class Daemon:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.directory,
-                env=environment(),
+                env=environment(self.env),
                 restore_signals=self.file_limit is None,
             )
         self.limit_files(self.file_limit)

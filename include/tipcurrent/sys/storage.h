@@ -8,8 +8,9 @@
  * Functions return TC_OK or a negative code of error.h, and write outputs only on success. On failure they call env->fail with one line of detail.
  *
  * Threads: append, append_on, append_outcome, follow_log, config_put, config_remove, config_sync: the engine's writer thread. derive, idle, facts_cursor, facts_commit, fact_first: its indexer
- * thread. work_*: its work thread. look: its node thread. take_up: the thread of the duty. Everything
- * else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the backend for themselves. A callback does
+ * thread. work_*: its work thread. take_up: the thread of the duty. Each of the three is one thread at a time, not one for ever: two of the engine's take turns as its work thread, and each call
+ * sees what the one before it did. look: its node thread. Everything else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the
+ * backend for themselves. A callback does
  * not call back into the storage.
  */
 #ifndef TIPCURRENT_SYS_STORAGE_H

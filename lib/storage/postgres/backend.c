@@ -66,6 +66,12 @@ static int connect_first(tci_pg *pg) {
 
 static int postgres_open(tc_storage **out, const char *url, const tc_storage_env *env, tc_storage_state *state) {
   tc_storage_state found = {0};
+  char why[TCI_LIBRARY_WHY_SIZE];
+  int missing = tci_library_load(&tci_libpq_library, why);
+  if (missing) {
+    env->fail(missing, "storage_url: a postgresql: URL needs libpq: %s", why);
+    return missing;
+  }
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;

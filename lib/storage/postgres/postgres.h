@@ -11,12 +11,12 @@
 #ifndef TCI_STORAGE_POSTGRES_H
 #define TCI_STORAGE_POSTGRES_H
 
-#include <libpq-fe.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/buf.h"
 #include "storage/lists.h"
+#include "storage/postgres/libpq.h"
 #include "tipcurrent/sys/storage.h"
 
 #define TCI_PG_TRY_MS 500      /* one try of an append, as with SQLite: the engine asks again until the create's own deadline */
