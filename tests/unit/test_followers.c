@@ -142,6 +142,32 @@ START_TEST(a_node_knows_its_role_and_whether_there_are_others) {
 }
 END_TEST
 
+/* Its secrets are sealed with another key: a mistake of whoever has set it up, that must not keep it from following. */
+START_TEST(a_webhook_that_it_cannot_read_holds_no_node_up) {
+  tc_webhook_options hooks = TC_WEBHOOK_OPTIONS_INIT;
+  tc_webhook_new new = TC_WEBHOOK_NEW_INIT;
+  char key[65] = "";
+  int32_t existed = -1;
+  for (int i = 0; i < 64; i++) key[i] = '1';
+  hooks.allow_receivers = "127.0.0.0/8";
+  hooks.secret_key = key;
+  nodes_options.webhooks = &hooks;
+  nodes_open(0);
+  key[0] = '2';
+  nodes_open(1);
+  new.url = "http://127.0.0.1/";
+  new.events = "*";
+  new.secret = "s";
+  for (int i = 0; i < 2; i++) ck_assert_msg(!tc_webhook_create(nodes[i], &new, NULL, NULL), "%s", tc_last_error());
+  int64_t seq = nodes_tip(0, "r", "alice", 100, NULL);
+  ck_assert(nodes_has(1, seq));
+  seq = nodes_tip(1, "r", "alice", 100, NULL);
+  ck_assert(nodes_has(0, seq));
+  for (int i = 0; i < 2; i++) ck_assert_int_eq(tc_event_type_create(nodes[i], "hug", NULL, NULL, NULL, &existed), TC_OK);
+  ck_assert_int_eq(existed, 1);
+}
+END_TEST
+
 /* Without threads everything is done by whoever polls. */
 START_TEST(engines_without_threads_follow_each_other) {
   tc_sub *subs[2];
@@ -271,6 +297,7 @@ int main(void) {
   tcase_add_test(all, a_node_that_comes_later_has_all_of_it);
   tcase_add_test(all, who_comes_from_another_node_sees_nothing_twice);
   tcase_add_test(all, a_node_knows_its_role_and_whether_there_are_others);
+  tcase_add_test(all, a_webhook_that_it_cannot_read_holds_no_node_up);
   tcase_add_test(all, engines_without_threads_follow_each_other);
   tcase_add_test(all, another_one_leads_when_the_leader_closes);
   tcase_add_test(all, another_one_leads_when_the_leader_is_killed);
