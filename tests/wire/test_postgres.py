@@ -12,6 +12,7 @@ import unittest
 
 from harness import OwnDaemonCase, run_once, tip, wait_for
 from receiver import Receiver
+from stomp import open_stomp
 from test_sse import Stream
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "postgres"))
@@ -203,6 +204,23 @@ class NodesTest(PostgresCase):
         wait_for(lambda: [client.get("/api/tips?roomId=r").json["totalElements"] for client in (ours, theirs)] == [11, 11], 5, "the same list")
         board = "/api/leaderboards?roomId=r"
         wait_for(lambda: theirs.get(board).json == ours.get(board).json and ours.get(board).json["leaderboard"], 10, "the same leaderboard")
+        second.stop_clean()
+        first.stop_clean()
+
+    def test_boards_and_goals_are_live_on_both(self):
+        first, second = (self.launch(storage=self.url()).wait_ready() for _ in range(2))
+        boards, goals = (open_stomp(self, daemon=second) for _ in range(2))
+        goal = second.client().post("/api/rooms/r/goals", {"title": "t", "targetAmount": 50})
+        self.assertEqual(goal.status, 201)
+        boards.subscribe("/topic/leaderboards/r")
+        goals.subscribe("/topic/events/r")
+        for daemon in (first, second, first):
+            self.assertEqual(daemon.client().post("/api/tips", tip("r", amount="20.00")).status, 201)
+        board = goal = None
+        while not board or board["all"]["senders"] != [{"rank": 1, "userId": "alice", "amount": 60.0, "tips": 3}]:
+            board = boards.expect("MESSAGE", 10).json
+        while not goal or goal["type"] != "goal.progress" or goal["progressAmount"] != 60 or goal["status"] != "reached":
+            goal = goals.expect("MESSAGE", 10).json
         second.stop_clean()
         first.stop_clean()
 
