@@ -59,6 +59,7 @@ static void decide(tc_engine *engine, tci_batch *batch, uint32_t index) {
 
 void tci_batch_resolve(tc_engine *engine, tci_batch *batch, const tci_sipkey *key) {
   int64_t now_us = tci_engine_mono_us(engine);
+  batch->decided_seq = atomic_load(&engine->log_seq);
   memset(batch->table, 0, sizeof batch->table);
   for (uint32_t i = 0; i < batch->n; i++) {
     tci_slot *slot = &batch->slots[i];
@@ -85,6 +86,15 @@ size_t tci_batch_gather(tci_batch *batch) {
     batch->append_slot[batch->append_n++] = i;
   }
   return batch->append_n;
+}
+
+uint64_t tci_batch_decided_kinds(const tci_batch *batch) {
+  uint64_t kinds = 0;
+  for (size_t i = 0; i < batch->append_n; i++) {
+    uint32_t kind = batch->appends[i].record->kind;
+    if (kind == TC_KIND_REFUND || kind == TC_KIND_GOAL_REACHED) kinds |= UINT64_C(1) << kind;
+  }
+  return kinds;
 }
 
 static void answer(tci_slot *slot, const tc_event *event, int replayed) {
@@ -148,6 +158,20 @@ static void give_up_deferred(tc_engine *engine, tci_batch *batch) {
     slot->code = TC_ECLOSED;
     slot->detail = "engine is closing";
   }
+}
+
+void tci_batch_put_back(tc_engine *engine, tci_batch *batch) {
+  size_t done = 0, back = 0;
+  for (size_t i = 0; i < batch->n; i++) {
+    tci_slot *slot = &batch->slots[i];
+    tc_event_unref(slot->known);
+    tci_free(slot->note);
+    if (slot->answered) batch->items[done++] = slot->item;
+    else batch->deferred[back++] = slot->item;
+  }
+  if (back) tci_queue_put_back(engine, batch->deferred, back);
+  tci_pending_release(engine, batch->items, done);
+  batch->n = 0;
 }
 
 void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
