@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/siphash.h"
 #include "engine/webhooks.h"
 #include "model/kind.h"
 #include "model/record.h"
