@@ -187,12 +187,29 @@ void tci_batch_put_back(tc_engine *engine, tci_batch *batch) {
   batch->n = 0;
 }
 
+static void answer_with(tc_engine *engine, tci_slot *slot, const tc_event *event) {
+  int replayed = event != slot->item->event;
+  if (replayed && !(engine->flags & TC_MISMATCH_REPLAY) && !tci_record_same_request(&event->record, &slot->item->event->record)) {
+    slot->code = TC_EMISMATCH;
+    slot->detail = "Idempotency-Key: was used before with a different request";
+  }
+  answer(slot, event, replayed);
+}
+
+void tci_batch_answer_known(tc_engine *engine, tci_batch *batch) {
+  for (size_t i = 0; i < batch->n; i++) {
+    tci_slot *slot = &batch->slots[i];
+    const tci_slot *first = slot->state == TCI_SLOT_TWIN ? &batch->slots[slot->twin] : slot;
+    if (first->state == TCI_SLOT_KNOWN && !slot->answered) answer_with(engine, slot, first->known);
+  }
+}
+
 void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
   size_t done = 0, deferred = 0;
   give_up_deferred(engine, batch);
   for (size_t i = 0; i < batch->n; i++) {
     tci_slot *slot = &batch->slots[i];
-    if (slot->state == TCI_SLOT_DEFERRED) continue;
+    if (slot->state == TCI_SLOT_DEFERRED || slot->answered) continue;
     const tci_slot *first = slot->state == TCI_SLOT_TWIN ? &batch->slots[slot->twin] : slot;
     if (first->state == TCI_SLOT_FAILED) {
       slot->code = first->code;
@@ -200,13 +217,7 @@ void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
       answer(slot, NULL, 0);
       continue;
     }
-    const tc_event *event = event_of(first);
-    int replayed = event != slot->item->event;
-    if (replayed && !(engine->flags & TC_MISMATCH_REPLAY) && !tci_record_same_request(&event->record, &slot->item->event->record)) {
-      slot->code = TC_EMISMATCH;
-      slot->detail = "Idempotency-Key: was used before with a different request";
-    }
-    answer(slot, event, replayed);
+    answer_with(engine, slot, event_of(first));
   }
   /* Only now: a twin's answer borrows from its first. */
   for (size_t i = 0; i < batch->n; i++) {

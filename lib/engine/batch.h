@@ -54,6 +54,8 @@ void tci_batch_fail(tci_batch *batch, int code, const char *detail, int64_t late
 size_t tci_batch_commit(tci_batch *batch);
 /* After that, with all that was appended shown: the events of keys that the storage knew. */
 void tci_batch_find_known(tc_engine *engine, tci_batch *batch);
+/* Those whose key is known already do not wait for an append whose outcome is open. */
+void tci_batch_answer_known(tc_engine *engine, tci_batch *batch);
 /* What the appends hang on: a mask of the kinds of those that are decided by what the log has of their kind. */
 uint64_t tci_batch_decided_kinds(const tci_batch *batch);
 /* Those that have no answer go back to the head of the queue; the others are freed. */

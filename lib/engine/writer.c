@@ -99,6 +99,7 @@ static int append(tc_engine *engine, tci_batch *batch) {
     tci_engine_log(engine, TC_LOG_ERROR, "the outcome of a commit is unknown: %s", tci_fail_detail());
     atomic_store(&engine->commit_error, TC_EUNKNOWN);
     batch->stage = TCI_BATCH_UNKNOWN;
+    tci_batch_answer_known(engine, batch);
     return settle(engine, batch);
   }
   if (rc != TC_EBUSY) {
