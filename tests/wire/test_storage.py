@@ -10,7 +10,6 @@ import threading
 import time
 import unittest
 
-import harness
 from harness import OwnDaemonCase, run_once, sqlite_only, tip, wait_for
 from locks import lock_log
 
