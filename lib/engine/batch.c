@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "engine/goals.h"
+#include "engine/nodes.h"
 #include "engine/refunds.h"
 #include "model/kind.h"
 #include "model/record.h"
@@ -122,7 +123,7 @@ void tci_batch_fail(tci_batch *batch, int code, const char *detail, int64_t late
   }
 }
 
-size_t tci_batch_commit(tc_engine *engine, tci_batch *batch) {
+size_t tci_batch_commit(tci_batch *batch) {
   size_t appended = 0;
   for (size_t i = 0; i < batch->append_n; i++) {
     tci_slot *slot = &batch->slots[batch->append_slot[i]];
@@ -130,9 +131,22 @@ size_t tci_batch_commit(tc_engine *engine, tci_batch *batch) {
     if (batch->appends[i].result == TC_OK) {
       tci_event_commit(event, event->record.seq, event->record.id, event->record.created_at_us);
       batch->events[appended++] = event;
-      continue;
     }
-    int rc = tci_query_seq(engine, batch->appends[i].existing_seq, &slot->known);
+  }
+  return appended;
+}
+
+/* Who has an answer also finds the event: one that another node has stored is followed up to first. */
+static int read_known(tc_engine *engine, int64_t seq, tc_event **out) {
+  int rc = engine->nodes ? tci_nodes_reach(engine, seq) : TC_OK;
+  return rc ? rc : tci_query_seq_soon(engine, seq, out);
+}
+
+void tci_batch_find_known(tc_engine *engine, tci_batch *batch) {
+  for (size_t i = 0; i < batch->append_n; i++) {
+    tci_slot *slot = &batch->slots[batch->append_slot[i]];
+    if (batch->appends[i].result == TC_OK) continue;
+    int rc = read_known(engine, batch->appends[i].existing_seq, &slot->known);
     if (rc) {
       /* The key is known but its event cannot be read just now: nothing was stored for this one. */
       slot->state = TCI_SLOT_FAILED;
@@ -142,7 +156,6 @@ size_t tci_batch_commit(tc_engine *engine, tci_batch *batch) {
       slot->state = TCI_SLOT_KNOWN;
     }
   }
-  return appended;
 }
 
 /* What the slot came to: its own event, or that of its key. */

@@ -194,5 +194,7 @@ int tci_query_list(tc_engine *engine, const tci_list_request *request, tc_page *
 int tci_query_get(tc_engine *engine, uint32_t kind, int64_t id, tc_event **out);
 /* The event with this seq, from the log. */
 int tci_query_seq(tc_engine *engine, int64_t seq, tc_event **out);
+/* The same for the writer, whom everybody waits for: from the tail, or by a read that takes no long time. */
+int tci_query_seq_soon(tc_engine *engine, int64_t seq, tc_event **out);
 
 #endif

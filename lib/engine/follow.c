@@ -133,6 +133,13 @@ int tci_nodes_close_gap(tc_engine *engine, int64_t seq, int64_t end_seq) {
   return 0;
 }
 
+int tci_nodes_reach(tc_engine *engine, int64_t seq) {
+  size_t n = 1;
+  int rc = TC_OK;
+  while (!rc && n && atomic_load(&engine->log_seq) < seq) rc = read_some(engine, seq, &n);
+  return rc || atomic_load(&engine->log_seq) >= seq ? rc : tci_fail(TC_EBUSY, "this node is not as far as event %lld yet", (long long)seq);
+}
+
 int tci_nodes_catch_up(tc_engine *engine) {
   size_t n = TCI_FOLLOW_MAX;
   int rc = TC_OK;

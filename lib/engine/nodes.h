@@ -69,6 +69,8 @@ void tci_publish(tc_engine *engine, tc_event *const *events, size_t n);
 void tci_nodes_follow(tc_engine *engine);
 /* Reads up to the event before seq. 1: it is what comes next. 0: it cannot be now, and tci_nodes_follow has the rest, up to the event end_seq. */
 int tci_nodes_close_gap(tc_engine *engine, int64_t seq, int64_t end_seq);
+/* Up to the event seq, which is in the log. TC_OK, or what reading met. */
+int tci_nodes_reach(tc_engine *engine, int64_t seq);
 /* Up to the log's end, whatever was seen of it, with its documents: so that something can be decided on it. TC_OK, or what reading met. */
 int tci_nodes_catch_up(tc_engine *engine);
 

@@ -112,16 +112,20 @@ static int append(tc_engine *engine, tci_batch *batch) {
   return LATER;
 }
 
-/* It is in the log: everybody may see it. */
-static void publish(tc_engine *engine, tci_batch *batch) {
-  size_t n = tci_batch_commit(engine, batch);
-  atomic_store(&engine->commit_error, 0);
-  if (!n) return;
+/* They are in the log: everybody may see them. */
+static void show(tc_engine *engine, tci_batch *batch, size_t n) {
   engine->last_created_at_us = batch->events[n - 1]->record.created_at_us;
   atomic_fetch_add(&engine->commits, 1);
   /* What cannot be shown in order now comes out of the log, in its turn. */
   if (!engine->nodes || tci_nodes_close_gap(engine, batch->events[0]->record.seq, batch->events[n - 1]->record.seq)) tci_publish(engine, batch->events, n);
   tci_nodes_tell(engine);
+}
+
+static void publish(tc_engine *engine, tci_batch *batch) {
+  size_t n = tci_batch_commit(batch);
+  atomic_store(&engine->commit_error, 0);
+  if (n) show(engine, batch, n);
+  tci_batch_find_known(engine, batch);
 }
 
 /* A goal's change whose outcome is open is settled as an append is: before anything else. */

@@ -26,7 +26,7 @@ void tci_pg_read_record(const PGresult *result, int row, tc_record *out) {
   for (int i = 0; i < TC_COL_COUNT; i++) out->text[i] = tci_pg_get(result, row, 6 + i);
 }
 
-static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, int64_t wait_ms, tc_row_fn row, void *arg) {
   int code = TC_OK, stop = 0;
   while (max && !code && !stop) {
     PGresult *result = NULL;
@@ -34,7 +34,7 @@ static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, tc_row_fn row, v
     tci_pg_begin(pg);
     tci_pg_int8(pg, after_seq);
     tci_pg_int8(pg, (int64_t)want);
-    code = tci_pg_run(pg, TCI_PG_READ_LOG, tci_pg_in_ms(TCI_PG_READ_MS), &result);
+    code = tci_pg_run(pg, TCI_PG_READ_LOG, tci_pg_in_ms(wait_ms), &result);
     if (code) break;
     int n = PQntuples(result);
     for (int i = 0; i < n && !stop; i++) {
@@ -54,13 +54,13 @@ int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_f
   tci_pg *pg = NULL;
   int code = tci_pg_take(storage, &pg);
   if (code) return code;
-  code = read_rows(pg, after_seq, max, row, arg);
+  code = read_rows(pg, after_seq, max, TCI_PG_READ_MS, row, arg);
   tci_pg_give(storage, pg);
   return code;
 }
 
 int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
-  return read_rows(&storage->writer, after_seq, max, row, arg);
+  return read_rows(&storage->writer, after_seq, max, TCI_PG_FOLLOW_MS, row, arg);
 }
 
 /* ---- append ---- */

@@ -22,6 +22,7 @@
 #define TCI_PG_TRY_MS 500      /* one try of an append, as with SQLite: the engine asks again until the create's own deadline */
 #define TCI_PG_ANSWER_MS 1000  /* an append that was sent may take so long before its outcome is called unknown */
 #define TCI_PG_SILENT_MS 10000 /* a connection that owes an answer for so long is given up */
+#define TCI_PG_FOLLOW_MS 1000  /* a read on the writer's thread: everybody behind it waits */
 #define TCI_PG_READ_MS 15000   /* a read: the server gives up before (statement_timeout) */
 #define TCI_PG_BEHIND_MS 60000 /* indexing, clean-up */
 #define TCI_PG_OPEN_MS 10000
