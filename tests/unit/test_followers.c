@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/sys.h"
 #include "nodes_kit.h"
 
 #define EACH 300 /* tips of a poster */
@@ -251,6 +252,42 @@ static int is_followed_again(void *arg) {
   return nodes_ask("SELECT count(*) FROM lease WHERE followed>clock_timestamp()-interval '2 seconds'") == 1;
 }
 
+static int is_led_again(void *arg) { return nodes_ask("SELECT epoch FROM lease") > *(const int64_t *)arg; }
+
+static int are_all_written(void *arg) {
+  (void)arg;
+  return nodes_ask("SELECT facts_cursor FROM index_state") == 5;
+}
+
+START_TEST(who_leads_again_counts_nobody_twice) {
+  int64_t changed = -1;
+  nodes_open(0);
+  for (int i = 0; i < 5; i++) (void)nodes_tip(0, "r", i % 2 ? "alice" : "carol", 100, NULL);
+  ck_assert(nodes_until(are_all_written, NULL));
+  (void)nodes_ask("UPDATE lease SET epoch=epoch+1, until='-infinity', pid=0"); /* another one led, and is gone */
+  int64_t theirs = nodes_ask("SELECT epoch FROM lease");
+  ck_assert(nodes_until(is_led_again, &theirs));
+  int64_t last = nodes_tip(0, "r", "alice", 100, NULL);
+  ck_assert(nodes_is_indexed(0, last));
+  ck_assert(nodes_has_counted(0, last));
+  tc_stats_query query = TC_STATS_QUERY_INIT;
+  tc_stats_row row = TC_STATS_ROW_INIT;
+  tc_stats *stats = NULL;
+  query.room_id = "r";
+  query.from_us = tci_sys_wall_us(NULL) / 3600000000 * 3600000000 - 3600000000;
+  query.to_us = query.from_us + INT64_C(3) * 3600000000;
+  query.grain = TC_GRAIN_HOUR;
+  ck_assert_msg(!tc_stats_periods(nodes[0], &query, &stats), "%s", tc_last_error());
+  for (size_t i = 0; i < tc_stats_count(stats); i++) {
+    ck_assert_int_eq(tc_stats_at(stats, i, &row), TC_OK);
+    ck_assert_int_le(row.unique_senders, 2);
+  }
+  tc_stats_free(stats);
+  ck_assert_msg(!tc_stats_rebuild(nodes[0], INT64_MIN, INT64_MAX, &changed), "%s", tc_last_error());
+  ck_assert_int_eq(changed, 0);
+}
+END_TEST
+
 /* It stands still for longer than its lease, and goes on. */
 START_TEST(a_leader_that_stood_still_follows) {
   pid_t leader = nodes_fork("r", 10);
@@ -302,6 +339,7 @@ int main(void) {
   tcase_add_test(all, another_one_leads_when_the_leader_closes);
   tcase_add_test(all, another_one_leads_when_the_leader_is_killed);
   tcase_add_test(all, one_of_two_takes_over);
+  tcase_add_test(all, who_leads_again_counts_nobody_twice);
   tcase_add_test(all, a_leader_that_stood_still_follows);
   tcase_add_test(all, sessions_that_end_are_begun_again);
   suite_add_tcase(suite, all);
