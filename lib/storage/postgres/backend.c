@@ -116,6 +116,7 @@ static int postgres_look(tc_storage **out, const char *url, const tc_storage_env
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;
+  storage->watch.bell_fd = -1;
   int code = tci_pg_home_init(&storage->home, &storage->env, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   tci_pg_init(&pg, &storage->home, TCI_PG_READER);
