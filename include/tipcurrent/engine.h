@@ -94,6 +94,7 @@ typedef struct tc_options {
 /* Opens (creating what is missing) the storage and starts the engine's threads. Strings are copied. A missing, stale or foreign derived file is rebuilt
  * behind: tc_open does not wait for it; until the backlog is indexed, reads and keyed creates answer TC_EBUSY (tc_engine_status tells how far it is).
  * *out: owned by the caller, tc_close frees it. Blocks for file I/O.
+ * With PostgreSQL other engines, here and elsewhere, may have the same log open: docs/postgresql.md.
  * Errors: TC_EINVAL (options; the message names which), TC_EBUSY (another process or engine has the same files open; a migration into the log is not through), TC_ESTORAGE
  * (cannot open, create or write; the message names the path), TC_ECORRUPT (not a database, damaged or truncated; the file is left as it was), TC_ENOTSUP (unknown scheme; libpq is
  * missing, the message says so), TC_EVERSION (files written by a newer release), TC_ENOMEM. */
@@ -111,6 +112,13 @@ TC_API int tc_close(tc_engine *engine);
 /* The currency of amounts that name none: three capital letters. Borrowed until tc_close; any thread; does not block. */
 TC_API const char *tc_engine_currency(const tc_engine *engine);
 
+/* What an engine is among those that share its log: tc_status.role. */
+enum {
+  TC_ROLE_ALONE = 0,   /* the storage is one engine's */
+  TC_ROLE_LEADER = 1,  /* it indexes, counts, says that goals are reached and sends webhooks, for all */
+  TC_ROLE_FOLLOWER = 2 /* it takes events, follows those of the others, and reads what the leader has written */
+};
+
 /* The state of every queue and cursor at one moment. */
 typedef struct tc_status {
   size_t size;
@@ -124,9 +132,11 @@ typedef struct tc_status {
   uint32_t ready;          /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
   int32_t storage_error;   /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
   int64_t stats_seq;       /* up to here statistics, leaderboards and goals have counted; 0: the storage keeps none */
+  uint32_t role;           /* TC_ROLE_X, at this moment */
+  uint32_t others;         /* 1: other engines share the log, as far as has been seen lately */
 } tc_status;
 #define TC_STATUS_INIT \
-  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Fills *out, whose size the caller has set. Any thread; does not block on I/O. Errors: TC_EINVAL, TC_EVERSION. */
 TC_API int tc_engine_status(tc_engine *engine, tc_status *out);
@@ -138,6 +148,7 @@ TC_API int tc_engine_status(tc_engine *engine, tc_status *out);
  *  - any thread may call anything, as with threads; one at a time runs the engine, the others wait for it. Answers and callbacks come in whichever thread that is;
  *  - inside tc_done_fn synchronous creates answer TC_EINVAL, and inside any callback so do changes of webhooks, tc_close, tc_engine_poll, tc_engine_tick and a tc_sub_next that would wait;
  *  - a callback that waits for another thread waits for ever when that one calls the engine;
+ *  - on a log that several engines share (PostgreSQL) a poll looks at the others every 200 ms, and keeps the lead: who does not poll for six seconds loses it;
  *  - without polls or ticks nothing is indexed until the tail is full (then a create does a slice itself), reads cost more, and an engine that was opened far behind stays TC_EBUSY;
  *  - a storage that does not answer holds a synchronous create until its deadline and a second, but never tc_engine_poll for more than one try (half a second with a locked SQLite file).
  * The library starts no thread in this mode. libcurl starts one of its own for each name that it looks up, and waits for none of them; with an injected transport (transport.h) there is none. */

@@ -91,7 +91,7 @@ TC_API void tc_stats_free(tc_stats *stats);
 
 /* Computes the quarters of a range from the log once more and puts right what is kept, should it differ: *changed (may be NULL) says how many did; 0 is the only good answer.
  * Bounds: multiples of 15 minutes, or INT64_MIN and INT64_MAX. Blocks for a walk over the log, on the indexer's thread: lists stay exact meanwhile, but fall behind in memory.
- * Not from a callback. Errors: TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
+ * Not from a callback. Errors: TC_EINVAL, TC_ECONFLICT (several engines share the log, and another one counts), TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_stats_rebuild(tc_engine *engine, int64_t from_us, int64_t to_us, int64_t *changed);
 
 #ifdef __cplusplus

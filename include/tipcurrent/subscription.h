@@ -26,12 +26,15 @@ enum {
   TC_SUB_AFTER_SEQ = 1u << 0 /* begin after after_seq; without this flag: with the first event committed after tc_subscribe */
 };
 
+/* Where several engines share the log (tc_status.others), one of them may have shown an event that another has yet to see: so many events beyond the log's end an after_seq is taken as it is. */
+#define TC_SUB_AHEAD_MAX 1000000
+
 /* What to follow, and from where on. */
 typedef struct tc_sub_options {
   size_t size;
   const char *room_id; /* NULL: all rooms. Copied */
   uint64_t kinds;      /* bit mask of (1 << TC_KIND_X); 0: all */
-  int64_t after_seq;   /* with TC_SUB_AFTER_SEQ: 0 is the whole log; beyond the log's end is taken as the end */
+  int64_t after_seq;   /* with TC_SUB_AFTER_SEQ: 0 is the whole log; beyond the log's end is taken as the end, see TC_SUB_AHEAD_MAX */
   uint32_t flags;      /* TC_SUB_AFTER_SEQ */
 } tc_sub_options;
 #define TC_SUB_OPTIONS_INIT \

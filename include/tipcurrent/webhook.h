@@ -105,7 +105,8 @@ typedef void (*tc_webhook_fn)(const tc_webhook *webhook, void *userdata);
 TC_API int tc_webhook_list(tc_engine *engine, int32_t global, const char *room_id, tc_webhook_fn fn, void *userdata);
 
 /* Sends {"event":"test.event","message":"This is a test webhook delivery"} soon, once, also to a disabled one; its outcome is in the delivery log.
- * Any thread; does not block on I/O. Errors: TC_ENOTFOUND, TC_EINVAL, TC_ECLOSED, TC_ENOMEM. */
+ * Any thread; does not block on I/O, but where several engines share the log and another one sends: then this, as tc_webhook_resend and tc_webhook_replay, blocks for a durable commit by which that one is asked,
+ * and not from tc_done_fn (TC_EBUSY). Errors: TC_ENOTFOUND, TC_EINVAL, TC_EBUSY, TC_ESTORAGE, TC_EUNKNOWN, TC_ECLOSED, TC_ENOMEM. */
 TC_API int tc_webhook_test(tc_engine *engine, int64_t id);
 /* Sends the event of a logged delivery again: a new attempt 1 with the same webhook-id. Any thread; blocks for a database read.
  * Errors: TC_ENOTFOUND (no such webhook, no such delivery in its log), TC_EINVAL (it was a test), TC_EBUSY, TC_ESTORAGE, TC_ECLOSED, TC_ENOMEM. */

@@ -113,6 +113,8 @@ static const tc_abi_member layout[] = {
   MEMBER(tc_status, ready),
   MEMBER(tc_status, storage_error),
   MEMBER(tc_status, stats_seq),
+  MEMBER(tc_status, role),
+  MEMBER(tc_status, others),
   WHOLE(tc_goal_new),
   MEMBER(tc_goal_new, size),
   MEMBER(tc_goal_new, room_id),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/siphash.h"
 #include "engine/webhooks.h"
 #include "model/kind.h"
 #include "model/record.h"
@@ -67,15 +68,18 @@ void tci_parcel_free(tci_webhooks *w, tci_parcel *parcel) {
   w->parcels--;
 }
 
-static int64_t lane_of(const tci_webhooks *w, const tci_parcel *parcel) {
+/* The same in every process and on every node, since rows outlive them: so not under the engine's own key. Rooms whose hashes are the same in all 63 bits would wait for each other, no more. */
+static int64_t lane_of(const tci_parcel *parcel) {
+  static const tci_sipkey stable = {0, 0};
   if (!(parcel->target->hook->flags & TC_WEBHOOK_ORDERED) || !parcel->event) return -1;
-  return (int64_t)(tci_room_hash(w, tc_event_str(parcel->event, TC_FIELD_ROOM_ID)) >> 1);
+  const char *room = tc_event_str(parcel->event, TC_FIELD_ROOM_ID);
+  return room ? (int64_t)(tci_siphash(&stable, room, strlen(room)) >> 1) : 0;
 }
 
 int tci_parcel_owe(tci_webhooks *w, tci_parcel *parcel, int32_t attempt, int64_t due_us) {
   tci_target *target = parcel->target;
   tc_owed row = {
-    .webhook_id = target->hook->id, .seq = parcel->seq, .lane = lane_of(w, parcel), .due_us = due_us, .first_us = parcel->first_us, .attempt = attempt};
+    .webhook_id = target->hook->id, .seq = parcel->seq, .lane = lane_of(parcel), .due_us = due_us, .first_us = parcel->first_us, .attempt = attempt};
   if (target->gone) { /* it is owed nothing any more */
     unlink_unrecorded(w, parcel);
     return TC_OK;

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "engine/goals.h"
+#include "engine/nodes.h"
 #include "engine/refunds.h"
 #include "model/kind.h"
 #include "model/record.h"
@@ -59,6 +60,7 @@ static void decide(tc_engine *engine, tci_batch *batch, uint32_t index) {
 
 void tci_batch_resolve(tc_engine *engine, tci_batch *batch, const tci_sipkey *key) {
   int64_t now_us = tci_engine_mono_us(engine);
+  batch->decided_seq = atomic_load(&engine->log_seq);
   memset(batch->table, 0, sizeof batch->table);
   for (uint32_t i = 0; i < batch->n; i++) {
     tci_slot *slot = &batch->slots[i];
@@ -87,6 +89,15 @@ size_t tci_batch_gather(tci_batch *batch) {
   return batch->append_n;
 }
 
+uint64_t tci_batch_decided_kinds(const tci_batch *batch) {
+  uint64_t kinds = 0;
+  for (size_t i = 0; i < batch->append_n; i++) {
+    uint32_t kind = batch->appends[i].record->kind;
+    if (kind == TC_KIND_REFUND || kind == TC_KIND_GOAL_REACHED) kinds |= UINT64_C(1) << kind;
+  }
+  return kinds;
+}
+
 static void answer(tci_slot *slot, const tc_event *event, int replayed) {
   if (slot->answered) return;
   slot->answered = 1;
@@ -112,7 +123,7 @@ void tci_batch_fail(tci_batch *batch, int code, const char *detail, int64_t late
   }
 }
 
-size_t tci_batch_commit(tc_engine *engine, tci_batch *batch) {
+size_t tci_batch_commit(tci_batch *batch) {
   size_t appended = 0;
   for (size_t i = 0; i < batch->append_n; i++) {
     tci_slot *slot = &batch->slots[batch->append_slot[i]];
@@ -120,9 +131,22 @@ size_t tci_batch_commit(tc_engine *engine, tci_batch *batch) {
     if (batch->appends[i].result == TC_OK) {
       tci_event_commit(event, event->record.seq, event->record.id, event->record.created_at_us);
       batch->events[appended++] = event;
-      continue;
     }
-    int rc = tci_query_seq(engine, batch->appends[i].existing_seq, &slot->known);
+  }
+  return appended;
+}
+
+/* Who has an answer also finds the event: one that another node has stored is followed up to first. */
+static int read_known(tc_engine *engine, int64_t seq, tc_event **out) {
+  int rc = engine->nodes ? tci_nodes_reach(engine, seq) : TC_OK;
+  return rc ? rc : tci_query_seq_soon(engine, seq, out);
+}
+
+void tci_batch_find_known(tc_engine *engine, tci_batch *batch) {
+  for (size_t i = 0; i < batch->append_n; i++) {
+    tci_slot *slot = &batch->slots[batch->append_slot[i]];
+    if (batch->appends[i].result == TC_OK) continue;
+    int rc = read_known(engine, batch->appends[i].existing_seq, &slot->known);
     if (rc) {
       /* The key is known but its event cannot be read just now: nothing was stored for this one. */
       slot->state = TCI_SLOT_FAILED;
@@ -132,7 +156,6 @@ size_t tci_batch_commit(tc_engine *engine, tci_batch *batch) {
       slot->state = TCI_SLOT_KNOWN;
     }
   }
-  return appended;
 }
 
 /* What the slot came to: its own event, or that of its key. */
@@ -150,12 +173,43 @@ static void give_up_deferred(tc_engine *engine, tci_batch *batch) {
   }
 }
 
+void tci_batch_put_back(tc_engine *engine, tci_batch *batch) {
+  size_t done = 0, back = 0;
+  for (size_t i = 0; i < batch->n; i++) {
+    tci_slot *slot = &batch->slots[i];
+    tc_event_unref(slot->known);
+    tci_free(slot->note);
+    if (slot->answered) batch->items[done++] = slot->item;
+    else batch->deferred[back++] = slot->item;
+  }
+  if (back) tci_queue_put_back(engine, batch->deferred, back);
+  tci_pending_release(engine, batch->items, done);
+  batch->n = 0;
+}
+
+static void answer_with(tc_engine *engine, tci_slot *slot, const tc_event *event) {
+  int replayed = event != slot->item->event;
+  if (replayed && !(engine->flags & TC_MISMATCH_REPLAY) && !tci_record_same_request(&event->record, &slot->item->event->record)) {
+    slot->code = TC_EMISMATCH;
+    slot->detail = "Idempotency-Key: was used before with a different request";
+  }
+  answer(slot, event, replayed);
+}
+
+void tci_batch_answer_known(tc_engine *engine, tci_batch *batch) {
+  for (size_t i = 0; i < batch->n; i++) {
+    tci_slot *slot = &batch->slots[i];
+    const tci_slot *first = slot->state == TCI_SLOT_TWIN ? &batch->slots[slot->twin] : slot;
+    if (first->state == TCI_SLOT_KNOWN && !slot->answered) answer_with(engine, slot, first->known);
+  }
+}
+
 void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
   size_t done = 0, deferred = 0;
   give_up_deferred(engine, batch);
   for (size_t i = 0; i < batch->n; i++) {
     tci_slot *slot = &batch->slots[i];
-    if (slot->state == TCI_SLOT_DEFERRED) continue;
+    if (slot->state == TCI_SLOT_DEFERRED || slot->answered) continue;
     const tci_slot *first = slot->state == TCI_SLOT_TWIN ? &batch->slots[slot->twin] : slot;
     if (first->state == TCI_SLOT_FAILED) {
       slot->code = first->code;
@@ -163,13 +217,7 @@ void tci_batch_answer(tc_engine *engine, tci_batch *batch) {
       answer(slot, NULL, 0);
       continue;
     }
-    const tc_event *event = event_of(first);
-    int replayed = event != slot->item->event;
-    if (replayed && !(engine->flags & TC_MISMATCH_REPLAY) && !tci_record_same_request(&event->record, &slot->item->event->record)) {
-      slot->code = TC_EMISMATCH;
-      slot->detail = "Idempotency-Key: was used before with a different request";
-    }
-    answer(slot, event, replayed);
+    answer_with(engine, slot, event_of(first));
   }
   /* Only now: a twin's answer borrows from its first. */
   for (size_t i = 0; i < batch->n; i++) {

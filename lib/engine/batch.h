@@ -32,6 +32,7 @@ typedef struct tci_batch {
   size_t recent; /* how many came lately, falling slowly */
   size_t n, append_n;
   int64_t created_at_us;
+  int64_t decided_seq; /* the log up to here was known when it was decided what appends */
   uint8_t id[16];
   char detail[512];
   tci_pending *items[TCI_COMMIT_MAX_EVENTS];
@@ -49,8 +50,16 @@ void tci_batch_resolve(tc_engine *engine, tci_batch *batch, const tci_sipkey *ke
 size_t tci_batch_gather(tci_batch *batch);
 /* Those that append (or whose twin does) and are late by now, or all of them, fail with code, and are answered at once. */
 void tci_batch_fail(tci_batch *batch, int code, const char *detail, int64_t late_at_us);
-/* After a commit: the events get their numbers, are listed in batch->events; known keys are looked up. Returns how many were appended. */
-size_t tci_batch_commit(tc_engine *engine, tci_batch *batch);
+/* After a commit: the events get their numbers, are listed in batch->events. Returns how many were appended. */
+size_t tci_batch_commit(tci_batch *batch);
+/* After that, with all that was appended shown: the events of keys that the storage knew. */
+void tci_batch_find_known(tc_engine *engine, tci_batch *batch);
+/* Those whose key is known already do not wait for an append whose outcome is open. */
+void tci_batch_answer_known(tc_engine *engine, tci_batch *batch);
+/* What the appends hang on: a mask of the kinds of those that are decided by what the log has of their kind. */
+uint64_t tci_batch_decided_kinds(const tci_batch *batch);
+/* Those that have no answer go back to the head of the queue; the others are freed. */
+void tci_batch_put_back(tc_engine *engine, tci_batch *batch);
 /* Answers every slot that has no answer yet, in order, and frees the items. */
 void tci_batch_answer(tc_engine *engine, tci_batch *batch);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/nodes.h"
 #include "engine/subscription.h"
 #include "engine/webhooks.h"
 #include "model/kind.h"
@@ -429,16 +430,16 @@ void tci_webhooks_end(tci_webhooks *w) {
 
 void *tci_webhooks_main(void *arg) {
   tci_webhooks *w = arg;
-  while (!tci_webhooks_begin(w)) { /* a database that is away comes back */
-    if (atomic_load(&w->stop)) return NULL;
-    (void)poll(NULL, 0, POLL_MS);
-  }
   while (!atomic_load(&w->stop)) {
+    if (!tci_webhooks_on_duty(w)) { /* a database that is away comes back; another node that leads may go */
+      (void)poll(NULL, 0, POLL_MS);
+      continue;
+    }
     int wait_ms = tci_webhooks_turn(w);
     (void)tci_webhooks_poll(w, atomic_load(&w->stop) ? 0 : wait_ms);
     if (w->transport_error) (void)poll(NULL, 0, POLL_MS); /* it may not have waited */
     atomic_store(&w->armed, 0);
   }
-  tci_webhooks_end(w);
+  if (w->running) tci_webhooks_end(w);
   return NULL;
 }

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "engine/batch.h"
 #include "engine/goals.h"
+#include "engine/nodes.h"
 #include "engine/open.h"
 #include "engine/refunds.h"
 #include "engine/rollup/rollup.h"
@@ -133,6 +134,7 @@ static int open_storage(tc_engine *engine, const tc_options *o) {
   if (!engine->ops) return tci_fail(TC_ENOTSUP, "storage_url: no backend serves \"%.*s\"", (int)strcspn(o->storage_url, ":") + 1, o->storage_url);
   if (engine->ops->abi != TC_STORAGE_ABI) return tci_fail(TC_EVERSION, "storage_ops: abi %u, this library speaks %u", engine->ops->abi, TC_STORAGE_ABI);
   int rc = engine->ops->open(&engine->storage, o->storage_url, &env, &state);
+  if (!rc) rc = tci_nodes_open(engine, &state);
   if (rc) return rc;
   atomic_store(&engine->log_seq, state.log_seq);
   atomic_store(&engine->index_seq, state.index_seq);
@@ -147,6 +149,8 @@ static int start(tc_engine *engine) {
   if (!rc && tci_indexer_is_wanted(engine)) rc = tci_thread_start(&engine->indexer, "tc-indexer", tci_indexer_main, engine);
   if (!rc) rc = tci_thread_start(&engine->dispatcher, "tc-dispatcher", tci_dispatcher_main, engine);
   if (rc) return tci_fail(TC_ENOMEM, "cannot start a thread: %s", strerror(rc));
+  rc = tci_nodes_start(engine);
+  if (rc) return rc;
   return engine->webhooks ? tci_webhooks_start(engine->webhooks) : TC_OK;
 }
 
@@ -209,6 +213,7 @@ void tci_engine_free(tc_engine *engine) {
   pthread_cond_broadcast(&engine->index_work);
   pthread_mutex_unlock(&engine->index_mutex);
   tci_thread_join(&engine->indexer);
+  tci_nodes_stop(engine);
   tci_subs_end(engine);
   tci_webhooks_free(engine->webhooks);
   tci_types_free(engine->types);
@@ -216,6 +221,7 @@ void tci_engine_free(tc_engine *engine) {
   tci_goals_free(engine->goals);
   tci_rollup_close(engine->rollup);
   if (engine->ops) engine->ops->close(engine->storage);
+  tci_nodes_free(engine->nodes);
   tci_tail_free(engine->tail);
   tci_free(engine->batch);
   tci_free(engine->index_rows);
@@ -236,6 +242,8 @@ void tci_engine_read_status(tc_engine *engine, tc_status *out) {
   out->log_seq = atomic_load(&engine->log_seq);
   out->commits = atomic_load(&engine->commits);
   out->ready = (uint32_t)tci_engine_ready(engine);
+  out->role = !engine->nodes ? TC_ROLE_ALONE : tci_nodes_leads(engine) ? TC_ROLE_LEADER : TC_ROLE_FOLLOWER;
+  out->others = (uint32_t)tci_nodes_has_others(engine);
   int commit_error = atomic_load(&engine->commit_error);
   out->storage_error = commit_error ? commit_error : atomic_load(&engine->index_error);
 }

@@ -60,6 +60,7 @@ typedef struct tci_queue {
   uint64_t count; /* the same */
   size_t queued;  /* of those, still in the list */
   int writer_waits;
+  int news;        /* other nodes: nodes.h */
   int writer_gone; /* no job will be done any more */
   int closing;
 } tci_queue;
@@ -98,6 +99,7 @@ struct tc_engine {
   struct tci_types *types;
   struct tci_refunds *refunds;
   struct tci_goals *goals;
+  struct tci_nodes *nodes;       /* NULL: the log is this engine's alone */
   struct tci_webhooks *webhooks; /* NULL: the storage keeps no outside effects */
   tci_sipkey hash_key;
   struct tci_batch *batch; /* the writer's working memory, from tc_open on, so that the writer never lacks it */
@@ -134,6 +136,8 @@ int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done
 /* Writer's thread: waits for work, and a little for most of a recent batch. */
 void tci_queue_wait(tc_engine *engine, size_t recent);
 int tci_queue_has_work(tc_engine *engine); /* also: it is closing, and the writer has not ended */
+void tci_queue_ring(tc_engine *engine);    /* any thread: the writer is to look at other nodes, */
+void tci_queue_hear(tc_engine *engine);    /* which it does now */
 /* Writer only: takes a batch into items (room for TCI_COMMIT_MAX_EVENTS). */
 size_t tci_queue_take(tc_engine *engine, tci_pending **items);
 /* Runs run(engine, arg) on the writer's thread (without threads here), between two commits, and waits for it. What it returns, with its detail; TC_ECLOSED, TC_EBUSY, and it was not
@@ -190,5 +194,7 @@ int tci_query_list(tc_engine *engine, const tci_list_request *request, tc_page *
 int tci_query_get(tc_engine *engine, uint32_t kind, int64_t id, tc_event **out);
 /* The event with this seq, from the log. */
 int tci_query_seq(tc_engine *engine, int64_t seq, tc_event **out);
+/* The same for the writer, whom everybody waits for: from the tail, or by a read that takes no long time. */
+int tci_query_seq_soon(tc_engine *engine, int64_t seq, tc_event **out);
 
 #endif

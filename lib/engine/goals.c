@@ -382,6 +382,11 @@ int tci_goals_settle(tc_engine *engine) {
   return rc;
 }
 
+int tci_goals_reload(tc_engine *engine) {
+  engine->goals->unsure = 1; /* none is ever removed */
+  return tci_goals_settle(engine);
+}
+
 /* 1: the request has been served before, and *rc says how that ends. */
 static int serve_known(tc_engine *engine, change *c, int *rc) {
   const tci_goals *g = engine->goals;

@@ -64,6 +64,8 @@ void tci_goals_step(tc_engine *engine);
 int tci_goals_is_said(tc_engine *engine, const tc_record *record);
 /* Before a commit: whether a change whose outcome was unknown is stored. Not TC_OK: nobody knows, and nothing may be appended, since a goal's place in the log is its end at the change. */
 int tci_goals_settle(tc_engine *engine);
+/* Another node has changed some. */
+int tci_goals_reload(tc_engine *engine);
 /* After the commit: these are in the log. */
 void tci_goals_follow(tc_engine *engine, tc_event *const *events, size_t n);
 

@@ -2,9 +2,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/errands.h"
+#include "engine/nodes.h"
 #include "engine/webhooks.h"
 
 #define DOC_MAX (64u << 10)
+
+static const char on_its_way[] = "{}"; /* no webhook's document */
 
 /* Where id stands or would stand; the list is by id. */
 static size_t place(const tci_webhooks *w, int64_t id) {
@@ -22,6 +26,7 @@ static tci_hook *find(const tci_webhooks *w, int64_t id) {
   return at < w->hook_count && w->hooks[at]->id == id ? w->hooks[at] : NULL;
 }
 
+/* Under the mutex, once others read it. */
 static int reserve(tci_webhooks *w) {
   if (w->hook_count < w->hook_cap) return TC_OK;
   size_t cap = w->hook_cap ? w->hook_cap * 2 : 16;
@@ -48,16 +53,31 @@ static void put(tci_webhooks *w, tci_hook *hook) {
 static const uint8_t *key_of(const tci_webhooks *w) { return w->sealed ? w->seal_key : NULL; }
 
 typedef struct loading {
-  tci_webhooks *w;
+  tci_webhooks *w; /* whose registry it becomes */
+  const tci_webhooks *of;
   int rc;
 } loading;
+
+/* A new one whose number is taken and whose document comes at once: store(). */
+static int is_on_its_way(const tci_webhooks *of, tc_text doc) {
+  return of->engine->nodes && doc.len == sizeof on_its_way - 1 && !memcmp(doc.ptr, on_its_way, doc.len);
+}
 
 static int load_one(int64_t id, tc_text doc, void *arg) {
   loading *l = arg;
   tci_hook *hook = NULL;
-  l->rc = tci_hook_decode(id, doc, key_of(l->w), &hook);
+  if (is_on_its_way(l->of, doc)) return 0;
+  l->rc = tci_hook_decode(id, doc, key_of(l->of), &hook);
   if (l->rc == TC_ECORRUPT)
     l->rc = tci_fail(TC_ECORRUPT, "webhook %lld cannot be read: its secret is sealed with another key, or it is damaged", (long long)id);
+  if (l->rc == TC_ECORRUPT && l->w != l->of) {
+    /* Of another node, which has another key: it stays as it was known here. The log must be followed all the same. */
+    tci_engine_log(l->of->engine, TC_LOG_ERROR, "%s", tci_fail_detail());
+    hook = find(l->of, id);
+    l->rc = TC_OK;
+    if (!hook) return 0;
+    tci_hook_ref(hook);
+  }
   if (!l->rc) l->rc = reserve(l->w);
   if (!l->rc) put(l->w, hook);
   else tci_hook_unref(hook);
@@ -65,9 +85,32 @@ static int load_one(int64_t id, tc_text doc, void *arg) {
 }
 
 int tci_hooks_load(tci_webhooks *w) {
-  loading l = {w, TC_OK};
+  loading l = {w, w, TC_OK};
   int rc = w->engine->ops->config_read(w->engine->storage, TC_CONFIG_WEBHOOK, load_one, &l);
   return rc ? rc : l.rc;
+}
+
+int tci_hooks_reload(tci_webhooks *w) {
+  tci_webhooks fresh = {.hooks = NULL};
+  loading l = {&fresh, w, TC_OK};
+  int rc = w->engine->ops->config_read(w->engine->storage, TC_CONFIG_WEBHOOK, load_one, &l);
+  if (!rc) rc = l.rc;
+  if (!rc) {
+    pthread_mutex_lock(&w->mutex);
+    tci_hook **before = w->hooks;
+    size_t count = w->hook_count;
+    w->hooks = fresh.hooks;
+    w->hook_count = fresh.hook_count;
+    w->hook_cap = fresh.hook_cap;
+    w->version++;
+    pthread_mutex_unlock(&w->mutex);
+    fresh.hooks = before;
+    fresh.hook_count = count;
+    tci_webhooks_wake(w->engine);
+  }
+  for (size_t i = 0; i < fresh.hook_count; i++) tci_hook_unref(fresh.hooks[i]);
+  tci_free(fresh.hooks);
+  return rc;
 }
 
 int tci_hooks_get(tci_webhooks *w, int64_t id, tci_hook **out) {
@@ -114,8 +157,7 @@ static int store(tci_webhooks *w, tci_hook_parts *parts, tci_hook **out) {
   tci_hook *hook = NULL;
   tci_buf_init(&doc, DOC_MAX);
   if (fresh) {
-    static const char hold[] = "{}";
-    rc = engine->ops->config_put(engine->storage, TC_CONFIG_WEBHOOK, &parts->id, (tc_text){hold, sizeof hold - 1});
+    rc = engine->ops->config_put(engine->storage, TC_CONFIG_WEBHOOK, &parts->id, (tc_text){on_its_way, sizeof on_its_way - 1});
     if (rc) goto done;
   }
   hook = tci_hook_new(parts);
@@ -123,7 +165,8 @@ static int store(tci_webhooks *w, tci_hook_parts *parts, tci_hook **out) {
   if (rc) rc = tci_fail(rc, "cannot write a webhook");
   int64_t id = parts->id;
   if (!rc) rc = engine->ops->config_put(engine->storage, TC_CONFIG_WEBHOOK, &id, (tc_text){doc.data, doc.len});
-  if (rc && fresh) {
+  /* Another node was faster: it is tried again, with the number that it has. */
+  if (rc && fresh && !(rc == TC_EBUSY && engine->nodes)) {
     (void)engine->ops->config_remove(engine->storage, TC_CONFIG_WEBHOOK,
                                      parts->id); /* best effort: one that stays is refused at the next open, and named there */
     parts->id = 0;
@@ -184,6 +227,9 @@ static int apply(tc_engine *engine, void *arg) {
     if (!rc && old && c->checked) c->parts.updated_at_us = now_us > old->updated_at_us ? now_us : old->updated_at_us;
     /* Exact: this is the writer's thread, so the next event has the next seq. */
     if (c->parts.enabled && !was_enabled) c->parts.after_seq = atomic_load(&engine->log_seq);
+    pthread_mutex_lock(&w->mutex);
+    if (!rc) rc = reserve(w); /* so that nothing can fail once it is stored */
+    pthread_mutex_unlock(&w->mutex);
     if (!rc) rc = store(w, &c->parts, &hook);
     if (rc) goto done;
   }
@@ -217,7 +263,7 @@ int tci_hooks_create(tci_webhooks *w, tci_hook_parts *parts, tci_hook **out, int
   int rc = tci_webhooks_can_send(w);
   if (rc) return rc;
   pthread_mutex_lock(&w->mutex);
-  rc = w->hook_count >= TCI_HOOKS_MAX ? TC_ELIMIT : reserve(w);
+  rc = w->hook_count >= TCI_HOOKS_MAX ? TC_ELIMIT : TC_OK;
   pthread_mutex_unlock(&w->mutex);
   if (rc == TC_ELIMIT) return tci_fail(rc, "an engine has at most %d webhooks", TCI_HOOKS_MAX);
   if (!rc && c.parts.key) {
@@ -247,6 +293,7 @@ int tci_hooks_remove(tci_webhooks *w, int64_t id) {
 }
 
 int tci_hooks_errand(tci_webhooks *w, int64_t id, int test, const int64_t *seqs, size_t count) {
+  if (!tci_nodes_leads(w->engine)) return tci_errands_ask(w, id, test, seqs, count);
   tci_errand *errand = tci_zalloc(sizeof *errand + count * sizeof *seqs);
   if (!errand) return tci_fail(TC_ENOMEM, "out of memory for a webhook");
   errand->webhook_id = id;

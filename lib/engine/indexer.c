@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/goals.h"
+#include "engine/nodes.h"
 #include "engine/rollup/rollup.h"
 
 /* Small index transactions cost far more a row, and the tail answers for what is not indexed. So a few events wait this long for company. */
@@ -85,7 +86,7 @@ static int index_some(tc_engine *engine, rows *r) {
     if (!was_ready && tci_engine_ready(engine)) tci_engine_log(engine, TC_LOG_INFO, "indexes are built up to seq %lld", (long long)seq);
   }
   if (!rc && r->n) tci_rollup_step(engine, r->events, r->n, &r->more);
-  if (atomic_exchange(&engine->index_error, rc) != rc && rc)
+  if (!tci_nodes_is_over(engine, rc) && atomic_exchange(&engine->index_error, rc) != rc && rc)
     tci_engine_log(engine, TC_LOG_ERROR, "indexing failed: %s: %s", tc_strerror(rc), tci_fail_detail());
   for (size_t i = 0; i < r->n; i++) tc_event_unref(r->events[i]);
   return rc;
@@ -99,6 +100,7 @@ static int64_t backlog(const tc_engine *engine) {
 int64_t tci_indexer_pause_us(const tc_engine *engine) {
   const rows *r = engine->index_rows;
   if (r->failed) return RETRY_US;
+  if (engine->nodes && !atomic_load(&engine->nodes->index_epoch)) return LINGER_US;
   if (r->more == TCI_ROLLUP_AT_ONCE) return 0;
   int64_t behind = backlog(engine), idle_us = r->more == TCI_ROLLUP_SOON && r->idle_us > LINGER_US ? LINGER_US : r->idle_us;
   if (!engine->ops->derive) return behind ? LINGER_US : IDLE_SLICE_US;
@@ -128,6 +130,7 @@ static void clean_up(tc_engine *engine, int64_t *again_us) {
   *again_us = IDLE_SLICE_US;
   if (!engine->ops->idle) return;
   int rc = engine->ops->idle(engine->storage, engine->clock.wall_us(engine->clock.userdata), &more);
+  if (tci_nodes_is_over(engine, rc)) return;
   /* Where nobody writes, this is what notices that the storage is away, and that it is back. */
   const rows *r = engine->index_rows;
   if (!r->failed && atomic_exchange(&engine->index_error, rc) != rc && rc)
@@ -137,6 +140,7 @@ static void clean_up(tc_engine *engine, int64_t *again_us) {
 
 int tci_indexer_slice(tc_engine *engine) {
   rows *r = engine->index_rows;
+  if (!tci_nodes_lead_index(engine)) return TC_OK;
   if (!engine->ops->derive) {
     int64_t before = tci_rollup_seq(engine);
     tci_rollup_step(engine, NULL, 0, &r->more);
@@ -150,6 +154,11 @@ int tci_indexer_slice(tc_engine *engine) {
 int tci_indexer_step(tc_engine *engine, int last) {
   rows *r = engine->index_rows;
   r->failed = 0;
+  if (!tci_nodes_lead_index(engine)) {
+    r->more = TCI_ROLLUP_DONE;
+    atomic_store(&engine->index_error, atomic_load(&engine->nodes->look_error));
+    return !last;
+  }
   if (backlog(engine) > 0) {
     if (tci_indexer_slice(engine) && last) return 0; /* a clean stop does not wait for a broken disk: the next open goes on from the cursor */
     if (!last) tci_goals_step(engine);
@@ -172,6 +181,7 @@ int tci_indexer_step(tc_engine *engine, int last) {
 
 int tci_indexer_has_more(const tc_engine *engine) {
   const rows *r = engine->index_rows;
+  if (engine->nodes && !atomic_load(&engine->nodes->index_epoch)) return 0;
   return backlog(engine) > 0 || r->more == TCI_ROLLUP_AT_ONCE || (engine->ops->derive && !r->idle_us);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/nodes.h"
 #include "engine/webhooks.h"
 
 #define TEXT_MAX (64u << 20)
@@ -105,7 +106,7 @@ static int write_page(tci_webhooks *w) {
   tc_work work = {
     .cursor_seq = p->cursor_seq, .owed = p->owed, .owed_n = p->owed_n, .settled = p->settled, .settled_n = p->settled_n, .log = p->log, .log_n = p->log_n};
   int rc = w->engine->ops->work_commit(w->engine->storage, &work);
-  if (rc && rc != w->ledger.error)
+  if (rc && rc != w->ledger.error && !tci_nodes_is_over(w->engine, rc))
     tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the work store cannot be written, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
   return rc;
 }
@@ -113,7 +114,7 @@ static int write_page(tci_webhooks *w) {
 static int trim(tci_webhooks *w) {
   int32_t more = 0;
   int rc = w->engine->ops->work_trim(w->engine->storage, tci_webhooks_now_us(w) - w->log_age_us, w->log_rows, &more);
-  if (rc) tci_engine_log(w->engine, TC_LOG_WARN, "webhooks: the delivery log cannot be trimmed: %s", tci_fail_detail());
+  if (rc && !tci_nodes_is_over(w->engine, rc)) tci_engine_log(w->engine, TC_LOG_WARN, "webhooks: the delivery log cannot be trimmed: %s", tci_fail_detail());
   return more && !rc;
 }
 

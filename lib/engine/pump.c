@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "base/wake.h"
 #include "engine/batch.h"
+#include "engine/nodes.h"
 #include "engine/webhooks.h"
 
 #define BLOCKED_MS 50 /* between two tries with a storage that does not answer */
@@ -109,10 +110,18 @@ static int pass_on(tc_engine *engine) {
   return found == TCI_ROUND_SOME;
 }
 
+/* Nothing that others have told is heard in between: it is looked again and again. */
+static void look_around(tc_engine *engine) {
+  tci_pump *pump = &engine->pump;
+  if (!engine->nodes || now_us() < pump->look_us) return;
+  tci_nodes_look(engine, 0);
+  pump->look_us = now_us() + TCI_LOOK_MS * 1000;
+}
+
 static int send_some(tc_engine *engine) {
   tci_pump *pump = &engine->pump;
   tci_webhooks *w = engine->webhooks;
-  if (!w || !w->running) return 0;
+  if (!w || (!w->running && !engine->nodes) || !tci_webhooks_on_duty(w)) return 0;
   pump->in_turn = 1;
   int wait_ms = tci_webhooks_turn(w);
   int landed = tci_webhooks_poll(w, 0);
@@ -140,6 +149,7 @@ static void set_bell(tc_engine *engine) {
   tci_wake_drain(pump->bell_fd);
   atomic_store(&pump->armed, 1);
   int64_t now = now_us(), due_us = min_us(min_us(pump->round_us, pump->turn_us), pump->write_us);
+  if (engine->nodes) due_us = min_us(due_us, pump->look_us);
   if (tci_indexer_is_wanted(engine)) due_us = min_us(due_us, pump->indexed_us + tci_indexer_pause_us(engine));
   if (engine->webhooks && engine->webhooks->running && !atomic_load(&engine->webhooks->armed)) due_us = 0;
   if (tci_dispatcher_has_news(engine)) due_us = 0;
@@ -157,6 +167,7 @@ static void set_bell(tc_engine *engine) {
 
 static int pass(tc_engine *engine) {
   int entered = tci_pump_enter(engine);
+  look_around(engine);
   int did = write_some(engine);
   did |= pass_on(engine);
   did |= send_some(engine);
@@ -206,7 +217,7 @@ int tci_pump_start(tc_engine *engine) {
     if (fd >= 0 && watch(pump, fd)) return tci_fail(TC_ELIMIT, "the transport's descriptor cannot be watched: %s", strerror(errno));
   }
   pump->running = 1;
-  if (w) (void)tci_webhooks_begin(w); /* logged there: the engine runs without, as with threads */
+  if (w) (void)tci_webhooks_on_duty(w); /* logged there: the engine runs without, as with threads */
   atomic_store(&pump->armed, 1);
   tci_pump_ring(engine);
   return TC_OK;

@@ -25,9 +25,10 @@ typedef struct tci_pump {
   atomic_int armed;
 
   /* The holder's. */
-  int running;   /* between start and finish */
-  int in_writer; /* inside the writer's step */
-  int in_turn;   /* inside the webhooks' */
+  int running;     /* between start and finish */
+  int in_writer;   /* inside the writer's step */
+  int in_turn;     /* inside the webhooks' */
+  int64_t look_us; /* when other nodes are looked at again */
   int64_t timer_us, indexed_us, round_us, write_us,
     turn_us; /* when the timer rings; when the last index step was; when the others want to be looked at again. INT64_MAX: need not */
 } tci_pump;

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/sys.h"
-#include "engine/engine.h"
+#include "engine/nodes.h"
 
 int tci_queue_init(tci_queue *queue) {
   memset(queue, 0, sizeof *queue);
@@ -88,7 +88,7 @@ void tci_queue_wait(tc_engine *engine, size_t recent) {
   tci_queue *queue = &engine->queue;
   pthread_mutex_lock(&queue->mutex);
   int waited = 0;
-  while (!queue->head && !queue->jobs && !queue->closing && !waited) {
+  while (!queue->head && !queue->jobs && !queue->news && !queue->closing && !waited) {
     queue->writer_waits = 1;
     waited = tci_cond_wait(&queue->filled, &queue->mutex, atomic_load(&engine->commit_error) ? TCI_PROBE_US : -1);
     queue->writer_waits = 0;
@@ -104,9 +104,24 @@ void tci_queue_wait(tc_engine *engine, size_t recent) {
 int tci_queue_has_work(tc_engine *engine) {
   tci_queue *queue = &engine->queue;
   pthread_mutex_lock(&queue->mutex);
-  int has = queue->head || queue->jobs || (queue->closing && !queue->writer_gone);
+  int has = queue->head || queue->jobs || queue->news || (queue->closing && !queue->writer_gone);
   pthread_mutex_unlock(&queue->mutex);
   return has;
+}
+
+void tci_queue_hear(tc_engine *engine) {
+  pthread_mutex_lock(&engine->queue.mutex);
+  engine->queue.news = 0;
+  pthread_mutex_unlock(&engine->queue.mutex);
+}
+
+void tci_queue_ring(tc_engine *engine) {
+  tci_queue *queue = &engine->queue;
+  pthread_mutex_lock(&queue->mutex);
+  queue->news = 1;
+  if (queue->writer_waits) pthread_cond_signal(&queue->filled);
+  pthread_mutex_unlock(&queue->mutex);
+  tci_pump_ring(engine);
 }
 
 size_t tci_queue_take(tc_engine *engine, tci_pending **items) {
@@ -165,9 +180,12 @@ int tci_writer_call(tc_engine *engine, int (*run)(tc_engine *, void *), void *ar
 static void run_job(tc_engine *engine, tci_job *job) {
   /* Without threads an injected clock may stand still while this runs: nobody else moves it. */
   int64_t patience_us = engine->pump.in_turn ? 0 : engine->create_deadline_us, began_us = tci_sys_monotonic_us(NULL);
-  do job->rc = job->run(engine, job->arg);
-  while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing) &&
-         (!engine->pump.on || tci_sys_monotonic_us(NULL) - began_us < patience_us));
+  do {
+    job->rc = tci_nodes_catch_up(engine);
+    if (!job->rc) job->rc = job->run(engine, job->arg);
+  } while (job->rc == TC_EBUSY && tci_engine_mono_us(engine) < job->deadline_us && !atomic_load(&engine->closing) &&
+           (!engine->pump.on || tci_sys_monotonic_us(NULL) - began_us < patience_us));
+  tci_nodes_tell(engine); /* most change a document */
   (void)snprintf(job->detail, sizeof job->detail, "%s", job->rc ? tci_fail_detail() : "");
 }
 

@@ -218,7 +218,7 @@ void tci_refunds_decide(tc_engine *engine, tci_batch *batch, uint32_t index) {
     slot->state = TCI_SLOT_DEFERRED;
     return;
   }
-  int rc = tci_query_seq(engine, record->ref, &tip);
+  int rc = tci_query_seq_soon(engine, record->ref, &tip);
   if (!rc) rc = look(engine, record->ref, &of);
   if (!rc && tip->record.kind != TC_KIND_TIP) rc = tci_fail(TC_ECORRUPT, "event %lld is not a tip", (long long)record->ref);
   int64_t left = rc ? 0 : tip->record.amount - of.amount;

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "engine/engine.h"
+#include "engine/nodes.h"
 #include "model/currency.h"
 
 #define SETTINGS_ID 1
+#define TRIES 10
 
 typedef struct stored {
   char currency[TCI_CURRENCY_LEN + 1]; /* "": the log says nothing, it is new or from before there were currencies */
@@ -43,7 +44,7 @@ static int refuse_half(tc_engine *engine) {
   return !rc && moving ? tci_fail(TC_EBUSY, "a migration or an import into this log has not come to its end: start it again (docs/moving.md)") : rc;
 }
 
-int tci_settings_open(tc_engine *engine, const char *wanted) {
+static int open_once(tc_engine *engine, const char *wanted) {
   stored log = {.rc = TC_OK};
   int half = refuse_half(engine);
   if (half) return half;
@@ -55,13 +56,24 @@ int tci_settings_open(tc_engine *engine, const char *wanted) {
   const char *chosen = wanted ? wanted : *log.currency ? log.currency : TCI_CURRENCY_STANDARD;
   memcpy(engine->currency, chosen, sizeof engine->currency);
   if (!strcmp(log.currency, engine->currency)) return TC_OK;
-  if (*log.currency && atomic_load(&engine->log_seq)) {
+  if (*log.currency && (atomic_load(&engine->log_seq) || !tci_nodes_leads(engine))) {
     return tci_fail(TC_EINVAL, "currency: the amounts in this log are %s, it cannot be opened with %s", log.currency, engine->currency);
   }
   char doc[32];
   int64_t id = SETTINGS_ID;
   int len = snprintf(doc, sizeof doc, "{\"currency\":\"%s\"}", engine->currency);
   return engine->ops->config_put(engine->storage, TC_CONFIG_SETTINGS, &id, (tc_text){doc, (size_t)len});
+}
+
+int tci_settings_open(tc_engine *engine, const char *wanted) {
+  int32_t changed = 0;
+  int rc = open_once(engine, wanted);
+  /* Several nodes that begin a log together: one of them says what it is. */
+  for (int i = 0; i < TRIES && rc == TC_EBUSY && engine->nodes; i++) {
+    rc = engine->ops->config_sync(engine->storage, atomic_load(&engine->log_seq), &changed);
+    if (!rc) rc = open_once(engine, wanted);
+  }
+  return rc;
 }
 
 void tci_settings_apply(const tc_engine *engine, tc_record *record) {

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/wake.h"
+#include "engine/nodes.h"
 #include "engine/webhooks.h"
 
 #define LOG_CHUNK 512 /* rows looked at in one read of the log */
@@ -56,6 +57,9 @@ int tci_sub_open(tc_engine *engine, const tc_sub_options *options, tc_event_fn f
     tci_wake_ring(sub->fd); /* readable until the first read finds nothing */
   }
   int64_t end = tci_tail_end(engine->tail);
+  /* Who was told of an event by another node may know it before this one does. */
+  int ahead = tci_nodes_has_others(engine) && options->flags & TC_SUB_AFTER_SEQ && options->after_seq > end;
+  if (ahead && options->after_seq - end <= TC_SUB_AHEAD_MAX) end = options->after_seq;
   sub->next_seq = options->flags & TC_SUB_AFTER_SEQ && options->after_seq < end ? options->after_seq + 1 : end + 1;
   atomic_init(&sub->passed_seq, sub->next_seq - 1);
   pthread_mutex_lock(&subs->mutex);
@@ -95,6 +99,7 @@ typedef struct log_reader {
 static int take_row(const tc_record *row, void *arg) {
   log_reader *reader = arg;
   tc_sub *sub = reader->sub;
+  if (row->seq > atomic_load(&sub->engine->log_seq)) return 1; /* of another node, and not shown here yet */
   int wanted = !sub->kinds || (sub->kinds >> row->kind & 1);
   tc_text room = row->text[TC_COL_ROOM];
   if (wanted && reader->room.ptr) wanted = room.ptr && room.len == reader->room.len && memcmp(room.ptr, reader->room.ptr, room.len) == 0;

@@ -102,17 +102,45 @@ static int load_one(int64_t id, tc_text doc, void *arg) {
   return l->rc != TC_OK;
 }
 
-int tci_types_open(tc_engine *engine) {
-  loading l = {tci_zalloc(sizeof *l.types), TC_OK};
-  if (l.types) l.types->at = tci_array(TCI_TYPES_MAX, sizeof *l.types->at);
-  if (!l.types || !l.types->at || pthread_mutex_init(&l.types->mutex, NULL)) {
-    if (l.types) tci_free(l.types->at);
-    tci_free(l.types);
-    return tci_fail(TC_ENOMEM, "out of memory for event types");
+static int make_registry(tci_types **out) {
+  tci_types *types = tci_zalloc(sizeof *types);
+  if (types) types->at = tci_array(TCI_TYPES_MAX, sizeof *types->at);
+  if (types && types->at && !pthread_mutex_init(&types->mutex, NULL)) {
+    *out = types;
+    return TC_OK;
   }
-  engine->types = l.types;
+  if (types) tci_free(types->at);
+  tci_free(types);
+  return tci_fail(TC_ENOMEM, "out of memory for event types");
+}
+
+static int read_all(tc_engine *engine, tci_types *types) {
+  loading l = {types, TC_OK};
   int rc = engine->ops->config_read(engine->storage, TC_CONFIG_EVENT_TYPE, load_one, &l);
   return rc ? rc : l.rc;
+}
+
+int tci_types_open(tc_engine *engine) {
+  int rc = make_registry(&engine->types);
+  return rc ? rc : read_all(engine, engine->types);
+}
+
+int tci_types_reload(tc_engine *engine) {
+  tci_types *fresh = NULL, *types = engine->types;
+  int rc = make_registry(&fresh);
+  if (!rc) rc = read_all(engine, fresh);
+  if (!rc) {
+    pthread_mutex_lock(&types->mutex);
+    tci_type **before = types->at;
+    size_t count = types->count;
+    types->at = fresh->at;
+    types->count = fresh->count;
+    pthread_mutex_unlock(&types->mutex);
+    fresh->at = before;
+    fresh->count = count;
+  }
+  tci_types_free(fresh);
+  return rc;
 }
 
 void tci_types_free(tci_types *types) {

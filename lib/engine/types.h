@@ -23,8 +23,9 @@ typedef struct tci_types {
   size_t count;
 } tci_types;
 
-int tci_types_open(tc_engine *engine); /* loads; sets engine->types */
-void tci_types_free(tci_types *types); /* takes NULL */
+int tci_types_open(tc_engine *engine);   /* loads; sets engine->types */
+int tci_types_reload(tc_engine *engine); /* writer's thread: another node has changed some */
+void tci_types_free(tci_types *types);   /* takes NULL */
 int tci_types_known(const tc_engine *engine, tc_text name);
 /* A reference to the new one, or (*existed = 1) to the one that is there with the same description. */
 int tci_types_create(tc_engine *engine, const char *name, const char *description, tci_type **out, int32_t *existed);

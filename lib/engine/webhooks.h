@@ -154,6 +154,7 @@ typedef struct tci_webhooks {
   int brimful;                 /* the only webhook has so much waiting that nothing is taken until half of it has gone */
   int stuck;                   /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
   int running;                 /* between begin and end */
+  int64_t epoch;               /* of several nodes: in which this one leads while it runs */
   int64_t horizon_seq;         /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
   int64_t pulled_seq;          /* every event up to it has become parcels or owed rows */
   tc_event *held;              /* the next event, when there was no memory for its parcels */
@@ -172,6 +173,7 @@ int tci_webhooks_can_send(const tci_webhooks *webhooks);
 
 /* hooks.c: the registry. */
 int tci_hooks_load(tci_webhooks *webhooks);
+int tci_hooks_reload(tci_webhooks *webhooks); /* writer's thread: another node has changed some */
 int tci_hooks_get(tci_webhooks *webhooks, int64_t id, tci_hook **out);
 /* With a key that another webhook, younger than idempotency_ttl_s, was created with: that one and *replayed = 1, or TC_EMISMATCH. */
 int tci_hooks_create(tci_webhooks *webhooks, tci_hook_parts *parts, tci_hook **out, int32_t *replayed);
@@ -180,11 +182,13 @@ int tci_hooks_edit(tci_webhooks *webhooks, int64_t id, int (*edit)(tci_hook_part
 int tci_hooks_remove(tci_webhooks *webhooks, int64_t id);
 /* A reference to each, by id; tci_free the array after the unrefs. */
 int tci_hooks_all(tci_webhooks *webhooks, tci_hook ***out, size_t *count, uint64_t *version);
+/* Of a node that does not lead: asks the one that does, and waits until that is committed. */
 int tci_hooks_errand(tci_webhooks *webhooks, int64_t id, int test, const int64_t *seqs, size_t count);
 
 /* dispatch.c, targets.c, attempt.c, ledger.c */
 void *tci_webhooks_main(void *webhooks);
 int tci_webhooks_begin(tci_webhooks *w);             /* 1: it runs. What keeps it from that is logged */
+int tci_webhooks_on_duty(tci_webhooks *w);           /* 1: it runs, and this node leads; begins and ends it */
 int tci_webhooks_turn(tci_webhooks *w);              /* in how many ms the next is wanted; 0: there is more to do */
 int tci_webhooks_poll(tci_webhooks *w, int wait_ms); /* the transport's part; 1: something has landed */
 void tci_webhooks_end(tci_webhooks *w);

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "engine/batch.h"
 #include "engine/goals.h"
-#include "engine/refunds.h"
+#include "engine/nodes.h"
 
 /* A live event's created_at never goes back: small backward steps of the wall clock (NTP) are held; a large one is followed, or a clock that once stood in the
  * future would freeze time for as long. */
@@ -65,6 +65,14 @@ static int has_room(tc_engine *engine, size_t n, uint64_t bytes) {
   return engine->pump.on && engine->ops->derive && !tci_indexer_slice(engine) && tci_tail_wait_room(engine->tail, n, bytes, 0);
 }
 
+static int store(tc_engine *engine, tci_batch *batch) {
+  if (!engine->nodes) return engine->ops->append(engine->storage, batch->appends, batch->append_n, batch->id, batch->created_at_us);
+  tc_append_terms terms = {.expect_seq = batch->decided_seq, .expect_kinds = tci_batch_decided_kinds(batch), .hold_us = TCI_CLOCK_HOLD_US};
+  int rc = engine->ops->append_on(engine->storage, batch->appends, batch->append_n, batch->id, batch->created_at_us, &terms);
+  if (!rc && terms.config_changed) atomic_store(&engine->nodes->config_changed, 1);
+  return rc;
+}
+
 /* Appends what is to be appended, if it can be now; NOT_STORED: those slots have failed, or there were none. */
 static int append(tc_engine *engine, tci_batch *batch) {
   if (!tci_batch_gather(batch)) return NOT_STORED;
@@ -79,12 +87,19 @@ static int append(tc_engine *engine, tci_batch *batch) {
   rc = tci_tail_reserve(engine->tail, batch->append_n);
   if (rc) rc = tci_fail(rc, "out of memory for the newest events, nothing was stored");
   if (!rc) rc = engine->random.fill(engine->random.userdata, batch->id, sizeof batch->id);
-  if (!rc) rc = engine->ops->append(engine->storage, batch->appends, batch->append_n, batch->id, batch->created_at_us);
+  if (!rc) rc = store(engine, batch);
   if (rc == TC_OK) return STORED;
+  if (rc == TC_ECONFLICT && engine->nodes) {
+    /* Decided anew, on all that there is, with those that waited meanwhile. A deadline ends it. */
+    (void)tci_nodes_catch_up(engine); /* what cannot be read now is read before the next try is made */
+    tci_batch_put_back(engine, batch);
+    return NOT_STORED;
+  }
   if (rc == TC_EUNKNOWN) {
     tci_engine_log(engine, TC_LOG_ERROR, "the outcome of a commit is unknown: %s", tci_fail_detail());
     atomic_store(&engine->commit_error, TC_EUNKNOWN);
     batch->stage = TCI_BATCH_UNKNOWN;
+    tci_batch_answer_known(engine, batch);
     return settle(engine, batch);
   }
   if (rc != TC_EBUSY) {
@@ -98,23 +113,20 @@ static int append(tc_engine *engine, tci_batch *batch) {
   return LATER;
 }
 
-/* It is in the log: everybody may see it. */
-static void publish(tc_engine *engine, tci_batch *batch) {
-  size_t n = tci_batch_commit(engine, batch);
-  atomic_store(&engine->commit_error, 0);
-  if (!n) return;
-  engine->last_created_at_us = batch->created_at_us;
-  tci_tail_add(engine->tail, batch->events, n);
-  atomic_store(&engine->log_seq, batch->events[n - 1]->record.seq);
+/* They are in the log: everybody may see them. */
+static void show(tc_engine *engine, tci_batch *batch, size_t n) {
+  engine->last_created_at_us = batch->events[n - 1]->record.created_at_us;
   atomic_fetch_add(&engine->commits, 1);
-  tci_refunds_follow(engine, batch->events, n);
-  tci_goals_follow(engine, batch->events, n);
-  if (!engine->ops->derive) {
-    atomic_store(&engine->index_seq, batch->events[n - 1]->record.seq);
-    tci_tail_indexed(engine->tail, batch->events[n - 1]->record.seq);
-  }
-  tci_subs_wake(engine);
-  tci_indexer_wake(engine);
+  /* What cannot be shown in order now comes out of the log, in its turn. */
+  if (!engine->nodes || tci_nodes_close_gap(engine, batch->events[0]->record.seq, batch->events[n - 1]->record.seq)) tci_publish(engine, batch->events, n);
+  tci_nodes_tell(engine);
+}
+
+static void publish(tc_engine *engine, tci_batch *batch) {
+  size_t n = tci_batch_commit(batch);
+  atomic_store(&engine->commit_error, 0);
+  if (n) show(engine, batch, n);
+  tci_batch_find_known(engine, batch);
 }
 
 /* A goal's change whose outcome is open is settled as an append is: before anything else. */
@@ -141,6 +153,7 @@ static void probe(tc_engine *engine) {
 
 int tci_writer_step(tc_engine *engine) {
   tci_batch *batch = engine->batch;
+  if (batch->stage != TCI_BATCH_UNKNOWN) tci_nodes_follow(engine);
   if (batch->stage == TCI_BATCH_NONE && !is_settled(engine)) {
     (void)tci_queue_run_jobs(engine, 0); /* they append nothing, and their callers have no other deadline */
     return TCI_WRITER_BLOCKED;

@@ -50,9 +50,35 @@ int tci_filling_finish(const tci_end *end) {
   return rc == TC_ENOTFOUND ? TC_OK : rc;
 }
 
+#define LEASE_MS 60000
+
+int tci_filling_hold(const tci_end *end) {
+  tc_node_view view;
+  if (!TCI_OPS_HAVE(end->ops, look)) return TC_OK;
+  int rc = end->ops->look(end->storage, 0, LEASE_MS, &view);
+  return !rc && !view.epoch ? tci_fail(TC_EBUSY, "another node has the log open: stop it first") : rc;
+}
+
+/* What is owed is written by who leads. */
+static int lead(const tci_end *end) {
+  tc_node_view view;
+  int64_t index_seq = 0;
+  if (!TCI_OPS_HAVE(end->ops, look)) return TC_OK;
+  int rc = tci_filling_hold(end);
+  if (!rc) rc = end->ops->look(end->storage, 0, LEASE_MS, &view);
+  return rc ? rc : end->ops->take_up(end->storage, TC_DUTY_WORK, view.epoch, &index_seq);
+}
+
+int tci_filling_commit(const tci_end *to, tc_work *work) {
+  int rc = tci_filling_hold(to);
+  return rc ? rc : to->ops->work_commit(to->storage, work);
+}
+
 int tci_filling_append(const tci_end *to, tc_record *records, size_t n) {
   int64_t until_us = tci_sys_monotonic_us(NULL) + PATIENCE_US;
-  int rc = to->ops->import_rows(to->storage, records, n);
+  int rc = tci_filling_hold(to);
+  if (rc) return rc;
+  rc = to->ops->import_rows(to->storage, records, n);
   /* Each try waits half a second for the lock or the connection, as an append's does. */
   while (rc == TC_EBUSY && tci_sys_monotonic_us(NULL) < until_us) rc = to->ops->import_rows(to->storage, records, n);
   return rc;
@@ -64,5 +90,6 @@ int tci_move_open(tci_move *move, const char *url, const char *name, tci_end *ou
   int able = !rc && TCI_OPS_HAVE(out->ops, import_rows) && TCI_OPS_HAVE(out->ops, config_last) && TCI_OPS_HAVE(out->ops, owed_read) && out->ops->work_commit &&
              TCI_OPS_HAVE(out->ops, open_read);
   if (!rc && !able) rc = tci_fail(TC_ENOTSUP, "%s: %s: cannot be moved", name, out->ops->scheme);
-  return rc ? rc : out->ops->open(&out->storage, url, &move->env, &out->state);
+  if (!rc) rc = out->ops->open(&out->storage, url, &move->env, &out->state);
+  return rc ? rc : lead(out);
 }

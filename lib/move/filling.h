@@ -15,6 +15,9 @@ int tci_filling_begin(const tci_end *end, const tci_filling *filling);
 int tci_filling_finish(const tci_end *end); /* the note goes */
 /* Appends them with their ids; waits for a storage that is busy, up to a minute. TC_EUNKNOWN: the next try sees what is there. */
 int tci_filling_append(const tci_end *to, tc_record *records, size_t n);
+/* Of a log that several nodes may open: that this one leads still. TC_EBUSY: it does not. Before each commit. */
+int tci_filling_hold(const tci_end *end);
+int tci_filling_commit(const tci_end *to, tc_work *work); /* work_commit */
 /* Opens a log to be written, which must be able to be filled. */
 int tci_move_open(tci_move *move, const char *url, const char *name, tci_end *out);
 

@@ -271,7 +271,7 @@ static int run(importer *im, const char *from, const char *to) {
   if (!rc) rc = import_events(im, &after);
   if (!rc) rc = import_webhooks(im);
   if (!rc) rc = check_counts(im);
-  if (!rc) rc = im->to.ops->work_commit(im->to.storage, &(tc_work){.cursor_seq = im->seq});
+  if (!rc) rc = tci_filling_commit(&im->to, &(tc_work){.cursor_seq = im->seq});
   return rc ? rc : tci_filling_finish(&im->to);
 }
 

@@ -157,13 +157,13 @@ static int copy_owed(migration *m) {
     do {
       m->owed_n = 0;
       rc = m->from.ops->owed_read(m->from.storage, m->ids.at[i], after_seq, OWED_ROWS, take_owed, m);
-      if (!rc) rc = m->to.ops->work_commit(m->to.storage, &(tc_work){.owed = m->owed, .owed_n = m->owed_n});
+      if (!rc) rc = tci_filling_commit(&m->to, &(tc_work){.owed = m->owed, .owed_n = m->owed_n});
       if (!rc && m->owed_n) after_seq = m->owed[m->owed_n - 1].seq;
       m->move->counts.owed += (int64_t)m->owed_n;
       if (!rc) rc = tci_move_progress(m->move, "owed deliveries", m->move->counts.owed, 0);
     } while (!rc && m->owed_n == OWED_ROWS);
   }
-  return rc ? rc : m->to.ops->work_commit(m->to.storage, &(tc_work){.cursor_seq = cursor_seq});
+  return rc ? rc : tci_filling_commit(&m->to, &(tc_work){.cursor_seq = cursor_seq});
 }
 
 /* ---- the delivery log ---- */
@@ -215,7 +215,7 @@ static int copy_log(migration *m, int64_t webhook_id) {
     if (!rc && !m->tries_n) rc = tci_fail(TC_ECORRUPT, "the delivery log of webhook %lld ends early", (long long)webhook_id);
     if (rc) break;
     turn(m);
-    rc = m->to.ops->work_commit(m->to.storage, &(tc_work){.log = m->tries, .log_n = m->tries_n});
+    rc = tci_filling_commit(&m->to, &(tc_work){.log = m->tries, .log_n = m->tries_n});
     done += (int64_t)m->tries_n;
     m->move->counts.deliveries += (int64_t)m->tries_n;
     if (!rc) rc = tci_move_progress(m->move, "rows of the delivery log", m->move->counts.deliveries, 0);

@@ -128,7 +128,9 @@ static int begin(tcd_hub *hub, tcd_cursor *cursor, const tcd_join *join, tcd_voi
   if (join->resume && join->topic.what != TCD_TOPIC_BOARDS) {
     int rc = tc_engine_status(hub->engine, &status);
     if (rc) return rc;
-    *recovered = join->after_seq <= status.log_seq;
+    /* On a log that several nodes share one may be behind what another has shown its client. */
+    int64_t ahead = status.others ? TC_SUB_AHEAD_MAX : 0;
+    *recovered = join->after_seq <= status.log_seq + ahead;
     if (*recovered && join->after_seq < hub->seq) return tcd_replay_start(hub, cursor, &join->topic, voice, join->after_seq);
     /* The client has seen what the hub is only about to pass on: it may come from a page, or from another node. */
     if (*recovered) cursor->skip_seq = join->after_seq;

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench_bare_pg.h"
 #include "bench_flow.h"
+#include "bench_pg.h"
 
 enum { EVENTS = 200000, EVENTS_FULL = 2000000, PAIRS = 3, PAIRS_MAX = 100, CONNECTIONS = 16, TWO_US = 3000000 };
 
@@ -57,22 +57,13 @@ static void compare(const char *url, uint64_t events, int64_t rows) {
   bench_report("index_entries", (double)ours, "entries");
 }
 
-/* Under tests/postgres/server.py, which comes back here with the server's URL. */
-static _Noreturn void start_server(int argc, char **argv) {
-  const char *args[32] = {"python3", TESTS_DIR "/postgres/server.py", "--need"};
-  int n = 3;
-  for (int i = 0; i < argc && n < 31; i++) args[n++] = argv[i];
-  execvp(args[0], (char *const *)(uintptr_t)args);
-  bench_die("cannot run python3");
-}
-
 int bench_ingest_pg(int argc, char **argv, int storage_at) {
   static double ours_rates[PAIRS_MAX], bare_rates[PAIRS_MAX], ratios[PAIRS_MAX], durable[PAIRS_MAX], cpu[PAIRS_MAX], two[PAIRS_MAX], two_ratios[PAIRS_MAX];
   bench_args args;
   double batch = 0;
   int64_t lag_max = 0;
   const char *url = getenv("TIPCURRENT_TEST_PG");
-  if (!url) start_server(argc, argv);
+  if (!url) bench_pg_start_server(argc, argv);
   memmove(argv + storage_at, argv + storage_at + 2, (size_t)(argc - storage_at - 1) * sizeof *argv); /* what it knows of is left */
   bench_begin(&args, argc - 2, argv, "durable creates through the C API on PostgreSQL, against bare libpq");
   uint64_t events = args.full ? EVENTS_FULL : EVENTS;

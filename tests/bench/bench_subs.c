@@ -137,7 +137,7 @@ bench_subs *bench_subs_open(const bench_subs_options *options) {
   subs->pending = bench_alloc(PENDING_BYTES, 1);
   subs->seed = (uint64_t)bench_now_us();
   for (unsigned i = 0; i < options->count; i++) {
-    subs->readers[i].fd = dial(options->port, 0);
+    subs->readers[i].fd = dial(options->port_count ? options->ports[i % options->port_count] : options->port, 0);
     subscribe(subs->readers[i].fd, options->bare);
     watch(subs, subs->readers[i].fd, &subs->readers[i]);
   }

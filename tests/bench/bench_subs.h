@@ -13,7 +13,9 @@ typedef struct bench_subs bench_subs;
 enum { BENCH_FRAME_MAX = 4096 };
 
 typedef struct bench_subs_options {
-  uint16_t port;
+  uint16_t port;         /* of the publisher, and of all subscribers */
+  const uint16_t *ports; /* or the subscribers' ports, in turn: several nodes of one log. Borrowed for bench_subs_open */
+  unsigned port_count;
   unsigned count;   /* that read */
   unsigned stalled; /* more that never read, with small receive buffers */
   int bare;         /* the peer is the bare loop: no handshake, and the publisher is one plain connection */

@@ -121,6 +121,11 @@ static int faulty_append(tc_storage *storage, tc_append *items, size_t n, const 
   return code ? code : rc;
 }
 
+static int faulty_append_on(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms) {
+  (void)terms; /* one node alone: they hold */
+  return faulty_append(storage, items, n, batch_id, now_us);
+}
+
 /* The real append has told its items what became of them; only its return value was changed on the way. */
 static int faulty_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored) {
   (void)storage;
@@ -143,6 +148,7 @@ const tc_storage_ops *kit_faulty(int backend) {
   real_ops = backend ? tci_storage_ops_of(kit_server() ? kit_server() : "sqlite:") : &tci_memory_ops;
   faulty_ops = *real_ops;
   faulty_ops.append = faulty_append;
+  if (real_ops->append_on) faulty_ops.append_on = faulty_append_on;
   faulty_ops.append_outcome = faulty_outcome;
   if (real_ops->derive) faulty_ops.derive = faulty_derive;
   return &faulty_ops;

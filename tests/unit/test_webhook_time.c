@@ -217,6 +217,30 @@ START_TEST(an_ordered_room_goes_on_behind_what_is_given_up) {
 }
 END_TEST
 
+/* Nor does what comes after a restart, or on another node, pass what was owed before. */
+START_TEST(the_order_outlives_the_process) {
+  host h;
+  host_open(&h, 1);
+  (void)host_hook(&h, URL, TC_WEBHOOK_ORDERED);
+  tip(&h);
+  host_land(&h, 500);
+  kit_close(&h.k);
+  kit_open(&h.k);
+  tip(&h);
+  host_run_idle(&h);
+  ck_assert_int_eq(fake_flying(&h.f), 0);
+  host_pass_time(&h, 61 * SECOND);
+  ck_assert_int_eq(fake_begun(&h.f), 2);
+  ck_assert_str_eq(h.f.seen[1][0], h.f.seen[0][0]);
+  host_land(&h, 200);
+  host_pass_time(&h, SECOND);
+  ck_assert_int_eq(fake_begun(&h.f), 3);
+  ck_assert_str_ne(h.f.seen[2][0], h.f.seen[0][0]);
+  host_land(&h, 200);
+  host_close(&h);
+}
+END_TEST
+
 START_TEST(the_log_forgets) {
   host h;
   logged l;
@@ -249,6 +273,7 @@ int main(void) {
   tcase_add_loop_test(tc, what_was_pending_is_dropped_with_it, 0, KIT_BACKENDS);
   tcase_add_loop_test(tc, a_change_of_nothing_is_none, 0, KIT_BACKENDS);
   tcase_add_loop_test(tc, an_ordered_room_goes_on_behind_what_is_given_up, 0, KIT_BACKENDS);
+  tcase_add_test(tc, the_order_outlives_the_process);
   tcase_add_loop_test(tc, the_log_forgets, 0, KIT_BACKENDS);
   suite_add_tcase(suite, tc);
   return kit_run(suite);

@@ -77,7 +77,9 @@ def sqlite_only(test):
 class Daemon:
     """One tipcurrentd on a free port with files in a directory of its own."""
 
-    def __init__(self, *flags, directory=None, listen="127.0.0.1:0", name="tc.db", storage=None, file_limit=None, env=None):
+    def __init__(self, *flags, directory=None, listen="127.0.0.1:0", name="tc.db", storage=None, file_limit=None, env=None, prefix=()):
+        self.prefix = list(prefix)  # what runs it: another network namespace
+        self.host = "127.0.0.1"
         self.flags = list(flags)
         self.listen = listen
         self.env = env
@@ -94,7 +96,7 @@ class Daemon:
     def start(self):
         with open(self.errors, "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "--listen", self.listen, "--storage", self.storage, *self.flags],
+                [*self.prefix, BINARY, "--listen", self.listen, "--storage", self.storage, *self.flags],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.directory,
@@ -107,7 +109,7 @@ class Daemon:
         if not found:
             self.kill()
             raise AssertionError("first line on stdout is %r; stderr: %s" % (line, self.stderr()))
-        self.address = ("127.0.0.1", int(found.group(2)))
+        self.address = (self.host, int(found.group(2)))
         return self
 
     def limit_files(self, size):

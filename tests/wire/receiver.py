@@ -19,7 +19,7 @@ class Delivery:
 class Receiver:
     """answer(delivery, count) -> status, or (status, headers, body); None: keeps the request until the receiver is closed."""
 
-    def __init__(self, case=None, answer=lambda delivery, count: 200, port=0):
+    def __init__(self, case=None, answer=lambda delivery, count: 200, port=0, host="127.0.0.1"):
         self.deliveries, self.connections, self.lock, self.answer, self.closing = [], 0, threading.Lock(), answer, threading.Event()
         receiver = self
 
@@ -44,9 +44,9 @@ class Receiver:
             def handle_error(self, request, client_address):
                 pass  # the daemon was killed, or gave up
 
-        self.server = Server(("127.0.0.1", port), Handler)
+        self.server = Server((host, port), Handler)
         self.port = self.server.server_address[1]
-        self.url = "http://127.0.0.1:%d" % self.port
+        self.url = "http://%s:%d" % (host, self.port)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         if case:
             case.addCleanup(self.close)

@@ -12,6 +12,7 @@ import unittest
 
 from harness import OwnDaemonCase, run_once, tip, wait_for
 from receiver import Receiver
+from stomp import open_stomp
 from test_sse import Stream
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "postgres"))
@@ -176,6 +177,70 @@ class OutageTest(PostgresCase):
         self.database.start()
         self.assertEqual(http.get("/api/tips").json["totalElements"], 1)
         daemon.stop_clean()
+
+
+class NodesTest(PostgresCase):
+    """Two daemons on one database."""
+
+    def role(self, daemon):
+        return daemon.client().get("/readyz").json["role"]
+
+    def test_what_one_takes_the_other_shows(self):
+        first, second = (self.launch("--allow-receivers", "127.0.0.0/8", storage=self.url()).wait_ready() for _ in range(2))
+        self.assertEqual([self.role(first), self.role(second)], ["leader", "follower"])
+        ours, theirs = first.client(20.0), second.client(20.0)
+        live = Stream(self, "/api/events", daemon=second)
+        self.assertEqual(live.event()[0], "ready")
+        made = [client.post("/api/tips", tip("r", amount=str(number + 1)), "k%d" % number) for number in range(10) for client in (ours, theirs)]
+        self.assertEqual([answer.status for answer in made], [201, 200] * 10)
+        for answer in made[::2]:
+            self.assertEqual(live.event()[2], answer.text)
+        receiver = Receiver(self, lambda delivery, count: 200)
+        hook = theirs.post("/api/webhooks", {"url": receiver.url, "event": "tip.created", "secret": "s"})
+        self.assertEqual(hook.status, 201)
+        wait_for(lambda: ours.get("/api/webhooks/%d" % hook.json["id"]).status == 200, 2, "the webhook on the other node")
+        last = theirs.post("/api/tips", tip("r"))
+        wait_for(lambda: {delivery.body for delivery in receiver.got()} == {last.body}, 10, "its delivery")
+        wait_for(lambda: [client.get("/api/tips?roomId=r").json["totalElements"] for client in (ours, theirs)] == [11, 11], 5, "the same list")
+        board = "/api/leaderboards?roomId=r"
+        wait_for(lambda: theirs.get(board).json == ours.get(board).json and ours.get(board).json["leaderboard"], 10, "the same leaderboard")
+        second.stop_clean()
+        first.stop_clean()
+
+    def test_boards_and_goals_are_live_on_both(self):
+        first, second = (self.launch(storage=self.url()).wait_ready() for _ in range(2))
+        boards, goals = (open_stomp(self, daemon=second) for _ in range(2))
+        goal = second.client().post("/api/rooms/r/goals", {"title": "t", "targetAmount": 50})
+        self.assertEqual(goal.status, 201)
+        boards.subscribe("/topic/leaderboards/r")
+        goals.subscribe("/topic/events/r")
+        for daemon in (first, second, first):
+            self.assertEqual(daemon.client().post("/api/tips", tip("r", amount="20.00")).status, 201)
+        board = goal = None
+        while not board or board["all"]["senders"] != [{"rank": 1, "userId": "alice", "amount": 60.0, "tips": 3}]:
+            board = boards.expect("MESSAGE", 10).json
+        while not goal or goal["type"] != "goal.progress" or goal["progressAmount"] != 60 or goal["status"] != "reached":
+            goal = goals.expect("MESSAGE", 10).json
+        second.stop_clean()
+        first.stop_clean()
+
+    def test_another_one_takes_over_and_clients_go_on_there(self):
+        first, second = (self.launch(storage=self.url()).wait_ready() for _ in range(2))
+        live = Stream(self, "/api/events", daemon=first)
+        self.assertEqual(live.event()[0], "ready")
+        made = [second.client(20.0).post("/api/tips", tip("r")) for _ in range(5)]
+        seen = [live.event() for _ in range(3)]
+        first.kill()
+        wait_for(lambda: self.role(second) == "leader", 15, "another leader")
+        live = Stream(self, "/api/events", [("Last-Event-ID", seen[-1][1])], daemon=second)
+        self.assertTrue(json.loads(live.event()[2])["recovered"])
+        made.append(second.client(20.0).post("/api/tips", tip("r")))
+        self.assertEqual([event[2] for event in seen] + [live.event()[2] for _ in range(3)], [answer.text for answer in made])
+        first.start().wait_ready()
+        self.assertEqual(self.role(first), "follower")
+        self.assertEqual(first.client().get("/api/tips?roomId=r").json["totalElements"], 6)
+        first.stop_clean()
+        second.stop_clean()
 
 
 class PasswordTest(PostgresCase):

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+import threading
 import time
 from collections import Counter
 
@@ -85,4 +86,33 @@ class CrashTest(OwnDaemonCase):
         # One that answers 500 every second time gets each event within its three attempts, unless all three fell on a bad turn.
         counts = Counter(delivery.body for delivery in flaky.got())
         self.assertGreater(len(counts), EVENTS * 0.5)
+        daemon.stop_clean()
+
+    def test_order_is_kept_over_a_kill(self):
+        """What one process owes, and what the next one adds, are in one lane."""
+        well = threading.Event()
+        receiver = Receiver(self, lambda delivery, count: 200 if well.is_set() else 500)
+        daemon = self.launch("--allow-receivers", "127.0.0.0/8", "--webhook-retry-schedule", ",".join(["1s"] * 20)).wait_ready()
+        http = daemon.client()
+        answer = http.post("/api/webhooks", {"url": receiver.url, "event": "*", "secret": "s", "ordered": True})
+        self.assertEqual(answer.status, 201, answer)
+
+        def tried():
+            return [json.loads(delivery.body)["id"] for delivery in receiver.got()]
+
+        for _ in range(3):
+            http.post("/api/tips", tip("r"))
+        wait_for(lambda: len(tried()) > 1, 20, "two attempts of the first")
+        daemon.kill()
+        daemon.start().wait_ready()
+        http = daemon.client()
+        for _ in range(3):
+            http.post("/api/tips", tip("r"))
+        before = len(tried())
+        wait_for(lambda: len(tried()) > before + 2, 20, "attempts of the first by the next process")
+        self.assertEqual(set(tried()), {1})
+        well.set()
+        wait_for(lambda: 6 in tried(), 20, "all of them")
+        self.assertEqual(list(dict.fromkeys(tried())), [1, 2, 3, 4, 5, 6])
+        http.close()
         daemon.stop_clean()

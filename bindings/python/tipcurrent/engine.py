@@ -26,6 +26,7 @@ from .tips import Tips
 from .webhooks import WebhookOptions, Webhooks
 
 MISMATCH_REPLAY, NO_THREADS = 1, 2  # TC_MISMATCH_REPLAY, TC_NO_THREADS
+ROLES = ("alone", "leader", "follower")  # TC_ROLE_X
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Status:
     tail_events: int
     #: Since the engine was opened.
     commits: int
+    #: "leader" or "follower" among the engines that share the log (PostgreSQL); "alone" where the storage is one engine's.
+    role: str
+    #: Other engines share the log, as far as has been seen lately.
+    others: bool
     #: False: the backlog is being indexed, reads and keyed creates raise Busy.
     ready: bool
     #: 0, or the code of the last commit or index batch when that failed and none has succeeded since.
@@ -134,7 +139,7 @@ class Engine:
             check(lib.tc_engine_status(engine, row))
         return Status(
             log_seq=row.log_seq, index_seq=row.index_seq, stats_seq=row.stats_seq, pending_bytes=row.pending_bytes, pending_events=row.pending_events,
-            tail_bytes=row.tail_bytes, tail_events=row.tail_events, commits=row.commits, ready=row.ready == 1, storage_error=row.storage_error,
+            tail_bytes=row.tail_bytes, tail_events=row.tail_events, commits=row.commits, role=ROLES[row.role], others=row.others == 1, ready=row.ready == 1, storage_error=row.storage_error,
         )
 
     def subscribe(self, *, room: Optional[str] = None, kinds: Optional[Iterable[int]] = None, after_seq: Optional[int] = None) -> Subscription:

@@ -7,9 +7,10 @@
  * Memory never changes owner across this line: inputs are borrowed for the call, rows go out through a callback and are valid only inside it.
  * Functions return TC_OK or a negative code of error.h, and write outputs only on success. On failure they call env->fail with one line of detail.
  *
- * Threads: append, append_outcome, config_put, config_remove: the engine's writer thread. derive, idle, facts_cursor, facts_commit, fact_first: its indexer
- * thread. work_*: its work thread. Each of the three is one thread at a time, not one for ever: two of the engine's take turns as its work thread, and each call sees what the one before it
- * did. Everything else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the backend for themselves. A callback does
+ * Threads: append, append_on, append_outcome, follow_log, config_put, config_remove, config_sync: the engine's writer thread. derive, idle, facts_cursor, facts_commit, fact_first: its indexer
+ * thread. work_*: its work thread. take_up: the thread of the duty. Each of the three is one thread at a time, not one for ever: two of the engine's take turns as its work thread, and each call
+ * sees what the one before it did. look: its node thread. Everything else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the
+ * backend for themselves. A callback does
  * not call back into the storage.
  */
 #ifndef TIPCURRENT_SYS_STORAGE_H
@@ -23,7 +24,7 @@
 extern "C" {
 #endif
 
-#define TC_STORAGE_ABI 3u /* of everything in this header; a backend of another one is refused with TC_EVERSION */
+#define TC_STORAGE_ABI 4u /* of everything in this header; a backend of another one is refused with TC_EVERSION */
 #define TC_KIND_MAX 63u   /* kinds are 1..63: they fit a bit mask */
 
 typedef struct tc_storage tc_storage;   /* the backend's own */
@@ -108,6 +109,7 @@ enum {
   TC_CONFIG_GOAL = 2,       /* one each */
   TC_CONFIG_SETTINGS = 3,   /* of the log: one */
   TC_CONFIG_EVENT_TYPE = 4, /* one each */
+  TC_CONFIG_ERRAND = 5,     /* what a node asks of the one that sends webhooks: one each, until it has it */
   TC_CONFIG_MOVE = 6        /* one while the log is being filled from another (move.h): an engine refuses it then */
 };
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
@@ -156,6 +158,28 @@ typedef int (*tc_fact_fn)(tc_text key, tc_text value, void *arg);
 
 /* How far a copy is, in pages or rows. Non-zero stops it: TC_EUSER. */
 typedef int (*tc_copied_fn)(int64_t done, int64_t total, void *arg);
+
+/* What one node sees of a log that several nodes share (tc_storage_ops.look). */
+typedef struct tc_node_view {
+  int64_t epoch;                         /* above 0: this node leads, in the epoch of that number; 0: it follows */
+  int64_t log_seq, index_seq, facts_seq; /* how far log, index and facts are, whoever built them */
+  int32_t followed;                      /* of a leader: 1: others have looked lately */
+  int32_t config_changed;                /* 1: another node has changed documents since this one called config_sync */
+} tc_node_view;
+
+/* What a node leads: tc_storage_ops.take_up. */
+enum {
+  TC_DUTY_INDEX = 0, /* derive, facts_commit, idle */
+  TC_DUTY_WORK = 1   /* work_commit, work_forget, work_trim */
+};
+
+/* What an append to a shared log hangs on, and what it meets. */
+typedef struct tc_append_terms {
+  int64_t expect_seq;     /* in: what the batch says was decided on the log up to here, */
+  uint64_t expect_kinds;  /* in: and hangs on the events of these kinds (1 << TC_KIND_X); 0: it hangs on nothing */
+  int64_t hold_us;        /* in: a record whose created_at_us is now_us gets that of the log's last event, where that is later by at most this */
+  int32_t config_changed; /* out: another node has changed documents since config_sync */
+} tc_append_terms;
 
 /* A backend: const and shared by all its engines. Each function says whether a backend must have it. */
 typedef struct tc_storage_ops {
@@ -247,6 +271,24 @@ typedef struct tc_storage_ops {
 
   /* Must. Full integrity check of log, index and work; TC_ECORRUPT with a line of detail. Slow. */
   int (*check)(tc_storage *storage);
+
+  /* Several nodes on one log: all of what follows, or NULL each. A backend that has it lets other processes open the log too; open tries to lead, close gives that up. Of all nodes one leads: it
+   * alone may derive, idle, facts_commit, work_commit, work_forget and work_trim. These tell a node that leads no longer TC_ECONFLICT, and change nothing. */
+
+  /* Node thread. Waits up to wait_ms for news of other nodes or a tell of this one, passes on what was told, then says what is so; wait_ms 0: it asks at once. Leads on for lease_ms from now, by
+   * the storage's own clock, or takes over where the leader's lease has ended or he is gone; what a former leader had still sent is over when a new epoch is said. On failure *view is as it was. */
+  int (*look)(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, tc_node_view *view);
+  /* Any thread; does not block. There is something new in the log or the documents, committed: other nodes are to look. */
+  void (*tell)(tc_storage *storage, int64_t log_seq);
+  /* Indexer's or work thread. From here on what this thread writes for the duty (TC_DUTY_X) is written in this epoch, as look has said it. *index_seq: how far the index is. */
+  int (*take_up)(tc_storage *storage, int32_t duty, int64_t epoch, int64_t *index_seq);
+  /* Writer thread. As read_log, and waits for no other reader. */
+  int (*follow_log)(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+  /* Writer thread. As append, on terms. created_at_us of the records is set too. TC_ECONFLICT: the log has gone on with one of expect_kinds, nothing was stored. */
+  int (*append_on)(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms);
+  /* Writer thread. The documents are about to be read, or changed: *changed = 1: by another node they were, since the last call or open. From here on config_put and config_remove are made only
+   * while nobody else has changed any, and the log ends with log_seq; else TC_EBUSY: sync and decide again. */
+  int (*config_sync)(tc_storage *storage, int64_t log_seq, int32_t *changed);
 
   /* For tools (move.h). Each may be NULL, and is looked for only where size reaches it. */
 

@@ -113,6 +113,8 @@ struct tci_rollup {
   int64_t tops_seq;                            /* the stored tops have everything up to here */
   int64_t retry_at_us;
   int failed;
+  int follows;    /* another node counts */
+  int keyed;      /* key is that of the facts */
   tci_buf values; /* a spill's */
   tci_waiting waiting;
   _Atomic int64_t seq, ready_at_seq;

@@ -110,5 +110,5 @@ int tci_hour_see(tci_hours *hours, tci_hour *hour, uint64_t h, uint64_t g, int q
 }
 
 void tci_hours_free(tci_hours *hours) {
-  for (size_t i = 0; i < TCI_HOURS_KEPT; i++) drop(hours, &hours->at[i]);
+  for (size_t i = 0; i < TCI_HOURS_KEPT; i++) tci_hour_forget(hours, &hours->at[i]);
 }

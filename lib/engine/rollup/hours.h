@@ -37,6 +37,6 @@ int tci_hour_see(tci_hours *hours, tci_hour *hour, uint64_t h, uint64_t g, int q
 void tci_hours_prefetch(const tci_hours *hours, int64_t hour, uint64_t h);
 void tci_hour_give_up(tci_hours *hours, tci_hour *hour); /* unknown from here on */
 void tci_hour_forget(tci_hours *hours, tci_hour *hour);  /* there is none any more */
-void tci_hours_free(tci_hours *hours);
+void tci_hours_free(tci_hours *hours);                   /* there is none any more of all */
 
 #endif

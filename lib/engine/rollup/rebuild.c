@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/nodes.h"
 #include "engine/page.h"
 #include "engine/rollup/cells.h"
 
@@ -198,6 +199,7 @@ int tci_rollup_rebuild(tc_engine *engine, int64_t from_us, int64_t to_us, int64_
   if (from_us < INT64_MIN / 4) from_us = INT64_MIN / 4;
   if (to_us > INT64_MAX / 4) to_us = INT64_MAX / 4;
   if (rc) return rc;
+  if (!tci_nodes_leads(engine)) return tci_fail(TC_ECONFLICT, "another node counts: it alone can do so anew");
   request r = {.from_us = from_us - (from_us % TCI_HOUR_US + TCI_HOUR_US) % TCI_HOUR_US};
   to_us += TCI_HOUR_US - 1;
   r.to_us = to_us - (to_us % TCI_HOUR_US + TCI_HOUR_US) % TCI_HOUR_US;

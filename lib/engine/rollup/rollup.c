@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/nodes.h"
 #include "engine/rollup/cells.h"
 
 #define BYTES_DEFAULT (UINT64_C(128) << 20)
@@ -13,7 +14,8 @@
 #define SLICE 16384   /* events read from the log at once */
 #define UNDER_LOCK 64 /* events applied without letting readers in */
 #define SPILL_EVENTS 262144
-#define SPILL_US 5000000 /* what is in memory alone has to be read from the log again after a kill */
+#define SPILL_US 5000000    /* what is in memory alone has to be read from the log again after a kill */
+#define FOLLOWED_US 1000000 /* the same where other nodes read it */
 #define RETRY_US 1000000
 #define BYTES_A_DIRTY 256   /* one of this many bytes of memory may be dirty: writing down takes as much again for a moment */
 #define TOPS_EVENTS 1048576 /* tops are written after so many, or so long: what was not has to be settled after a kill, some microseconds an event */
@@ -96,6 +98,7 @@ void tci_rollup_free(tci_rollup *rollup) {
 
 /* Failures come again and again: one line for each new one. */
 static void note(tci_rollup *rollup, int rc) {
+  if (tci_nodes_is_over(rollup->engine, rc)) return; /* laid down by the next step */
   if (rc) rollup->retry_at_us = tci_engine_mono_us(rollup->engine) + RETRY_US;
   if (rc && rollup->failed != rc)
     tci_engine_log(rollup->engine, TC_LOG_ERROR, "statistics cannot follow the log, will be tried again: %s: %s", tc_strerror(rc), tci_fail_detail());
@@ -115,12 +118,20 @@ static int is_spill_due(const tci_rollup *rollup, int64_t now_us) {
          rollup->dirty_cells > rollup->bytes_max / BYTES_A_DIRTY;
 }
 
+/* Who reads it elsewhere sees what is written, tops too, and nothing else. */
+static int is_wanted_elsewhere(const tci_rollup *rollup, int64_t now_us) {
+  if (!tci_nodes_is_followed(rollup->engine)) return 0;
+  return (rollup->dirty_since_us && now_us - rollup->dirty_since_us >= FOLLOWED_US) ||
+         (rollup->tops_dirty_since_us && now_us - rollup->tops_dirty_since_us >= FOLLOWED_US);
+}
+
 static int spill_if_due(tci_rollup *rollup) {
   int64_t now_us = tci_engine_mono_us(rollup->engine);
   if (!rollup->dirty_since_us && atomic_load(&rollup->seq) != rollup->stored_seq) rollup->dirty_since_us = now_us;
   if (!rollup->tops_dirty_since_us && rollup->dirty_of[TCI_SPACE_TOP]) rollup->tops_dirty_since_us = now_us;
-  int tops = rollup->dirty_of[TCI_SPACE_TOP] && are_tops_due(rollup, now_us);
-  if (tops || is_spill_due(rollup, now_us)) {
+  int due = is_wanted_elsewhere(rollup, now_us) || is_spill_due(rollup, now_us);
+  int tops = rollup->dirty_of[TCI_SPACE_TOP] && ((due && tci_nodes_is_followed(rollup->engine)) || are_tops_due(rollup, now_us));
+  if (tops || due) {
     int rc = tci_rollup_spill(rollup, tops);
     if (rc) return rc;
     rollup->dirty_since_us = 0;
@@ -312,7 +323,7 @@ void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_r
   note(rollup, rc);
   int behind = !rc && (tci_rollup_is_mending(rollup) || atomic_load(&rollup->seq) < bound_of(engine));
   if (run_job(rollup) || (behind && !soon) || (!rc && learns)) *more = TCI_ROLLUP_AT_ONCE;
-  else if (soon) *more = TCI_ROLLUP_SOON;
+  else if (soon || (rollup->dirty_since_us && tci_nodes_is_followed(engine))) *more = TCI_ROLLUP_SOON;
 }
 
 /* ---- jobs ---- */
@@ -342,36 +353,62 @@ static int take_meta(tc_text key, tc_text value, void *arg) {
   tci_rollup *rollup = arg;
   (void)key;
   rollup->failed = tci_rollup_get_meta(rollup, value) ? TC_ECORRUPT : TC_OK;
-  rollup->whole = 0;
+  rollup->keyed = !rollup->failed;
   return 0;
 }
 
+/* Where the facts are of several nodes, their key is there before anything else is: who only reads them cannot wait for the first spill. */
+static int put_key(tci_rollup *rollup) {
+  tci_buf meta;
+  tci_buf_init(&meta, 256);
+  int rc = tci_rollup_put_meta(rollup, &meta) ? tci_fail(TC_ENOMEM, "out of memory for the rollup") : TC_OK;
+  tc_fact fact = {TCI_SPACE_META, {"", 0}, {meta.data, meta.len}};
+  if (!rc) rc = rollup->engine->ops->facts_commit(rollup->engine->storage, 0, &fact, 1);
+  tci_buf_free(&meta);
+  if (!rc) rollup->keyed = 1;
+  return rc;
+}
+
+/* Once, before anybody reads: what follows says the same again. */
+static void name_standard(tci_rollup *rollup) {
+  tci_hash hash = tci_hash_of(rollup, (tc_text){"", 0});
+  if (hash.h == rollup->all.h && hash.g == rollup->all.g) return;
+  rollup->all = rollup->standard = hash;
+}
+
+/* Where the store stands. */
 static int load(tci_rollup *rollup) {
   tc_engine *engine = rollup->engine;
-  int rc = engine->random.fill(engine->random.userdata, &rollup->key, sizeof rollup->key);
+  int rc = TC_OK;
+  if (!rollup->keyed) rc = engine->random.fill(engine->random.userdata, &rollup->key, sizeof rollup->key);
   if (rc) return tci_fail(rc, "no randomness for the rollup");
   rc = engine->ops->facts_cursor(engine->storage, &rollup->stored_seq);
-  if (!rc && rollup->stored_seq) rc = engine->ops->fact_first(engine->storage, TCI_SPACE_META, (tc_text){"", 0}, take_meta, rollup);
-  if (!rc && rollup->stored_seq && (rollup->whole || rollup->failed))
+  if (!rc && (rollup->stored_seq || engine->nodes)) rc = engine->ops->fact_first(engine->storage, TCI_SPACE_META, (tc_text){"", 0}, take_meta, rollup);
+  if (!rc && (rollup->failed || (rollup->stored_seq && !rollup->keyed)))
     rc = tci_fail(TC_ECORRUPT, "the derived file's statistics are of another sort: remove it, it is built anew");
-  if (rc) return rc;
-  if (rollup->stored_seq) rc = tci_rollup_tell_goals(rollup);
+  if (!rc && engine->nodes && !rollup->follows && !rollup->keyed) rc = put_key(rollup);
+  if (!rc && rollup->stored_seq && !rollup->follows) rc = tci_rollup_tell_goals(rollup);
   if (rc) return rc;
   rollup->failed = 0;
-  tci_ever_open(rollup, rollup->bytes_max / EVER_SHARE);
+  rollup->whole = !rollup->stored_seq;
+  if (!rollup->follows) tci_ever_open(rollup, rollup->bytes_max / EVER_SHARE);
   rollup->quarters_from = rollup->stored_seq ? rollup->newest_quarter + 1 : 0;
   rollup->days_from = rollup->stored_seq ? rollup->newest_day + 1 : 0;
-  rollup->all = rollup->standard = tci_hash_of(rollup, (tc_text){"", 0});
+  name_standard(rollup);
   atomic_store(&rollup->seq, rollup->stored_seq);
-  atomic_store(&rollup->mended_seq, rollup->tops_seq);
+  atomic_store(&rollup->mended_seq, rollup->follows ? rollup->stored_seq : rollup->tops_seq);
   atomic_store(&rollup->mend_to_seq, rollup->stored_seq);
   return TC_OK;
 }
+
+/* A follower serves as soon as it knows the key: its numbers are what the leader has written, seconds ago. */
+static void set_ready(tci_rollup *rollup) { atomic_store(&rollup->ready_at_seq, rollup->keyed ? 0 : INT64_MAX); }
 
 int tci_rollup_open(tc_engine *engine, uint64_t bytes) {
   tci_rollup *rollup = NULL;
   if (!engine->ops->facts_commit) return TC_OK;
   int rc = tci_rollup_new(&rollup, engine, bytes);
+  if (!rc) rollup->follows = engine->nodes && !atomic_load(&engine->nodes->index_epoch);
   if (!rc) rc = load(rollup);
   if (rc) tci_rollup_free(rollup);
   if (rc == TC_ECORRUPT) {
@@ -381,6 +418,10 @@ int tci_rollup_open(tc_engine *engine, uint64_t bytes) {
   }
   if (rc) return rc;
   engine->rollup = rollup;
+  if (rollup->follows) {
+    set_ready(rollup);
+    return TC_OK;
+  }
   int64_t behind = bound_of(engine) - rollup->tops_seq;
   atomic_store(
     &rollup->ready_at_seq,
@@ -388,6 +429,65 @@ int tci_rollup_open(tc_engine *engine, uint64_t bytes) {
   while (behind <= AT_OPEN_MAX && (tci_rollup_is_mending(rollup) || atomic_load(&rollup->seq) < bound_of(engine)) && !rc) rc = catch_up(rollup);
   note(rollup, rc);
   return TC_OK;
+}
+
+/* ---- of several nodes ---- */
+
+static void forget(tci_rollup *rollup) {
+  tci_rollup_hold(rollup, 1);
+  (void)pthread_mutex_lock(&rollup->mutex);
+  tci_cells_free(rollup);
+  tci_hours_free(&rollup->hours);
+  tci_free(rollup->ever);
+  rollup->ever = NULL;
+  rollup->ever_filling = 0;
+  memset(&rollup->ever_from, 0, sizeof rollup->ever_from);
+  rollup->dirty_groups = NULL;
+  memset(rollup->dirty_of, 0, sizeof rollup->dirty_of);
+  rollup->dirty_cells = 0;
+  rollup->bytes = 0;
+  rollup->dirty_from = TCI_NEVER;
+  rollup->dirty_to = 0;
+  (void)pthread_mutex_unlock(&rollup->mutex);
+  tci_rollup_release(rollup);
+  tci_waiting_drop(&rollup->waiting, rollup->waiting.n);
+  rollup->dirty_since_us = rollup->tops_dirty_since_us = 0;
+  rollup->failed = 0;
+}
+
+int tci_rollup_take_up(tc_engine *engine) {
+  tci_rollup *rollup = engine->rollup;
+  if (!rollup) return TC_OK;
+  forget(rollup);
+  rollup->follows = 0;
+  int rc = load(rollup);
+  if (rc) rollup->follows = 1;
+  set_ready(rollup);
+  return rc;
+}
+
+void tci_rollup_lay_down(tc_engine *engine) {
+  tci_rollup *rollup = engine->rollup;
+  if (!rollup) return;
+  forget(rollup);
+  rollup->follows = 1;
+  atomic_store(&rollup->mend_to_seq, 0);
+  atomic_store(&rollup->mended_seq, 0);
+  set_ready(rollup);
+}
+
+void tci_rollup_follow(tc_engine *engine, int64_t facts_seq) {
+  tci_rollup *rollup = engine->rollup;
+  if (!rollup) return;
+  if (!rollup->keyed) {
+    int rc = engine->ops->fact_first(engine->storage, TCI_SPACE_META, (tc_text){"", 0}, take_meta, rollup);
+    note(rollup, rc ? rc : rollup->failed);
+    if (rollup->keyed) name_standard(rollup);
+    if (rollup->keyed) set_ready(rollup);
+  }
+  rollup->stored_seq = facts_seq;
+  atomic_store(&rollup->seq, facts_seq);
+  (void)run_job(rollup);
 }
 
 void tci_rollup_close(tci_rollup *rollup) {

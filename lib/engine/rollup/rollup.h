@@ -33,6 +33,13 @@ typedef enum tci_rollup_more {
  * logged and tried again: they are not the index's. */
 void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_rollup_more *more);
 
+/* Of several nodes the leader counts, the others read what he has written. Indexer's thread.
+ * take_up: reads where the facts stand, and counts from there; what was in memory goes. TC_OK, or what keeps it: then it still follows. lay_down: counts no more, and forgets what it has not
+ * written. follow: the facts are up to this seq now. */
+int tci_rollup_take_up(tc_engine *engine);
+void tci_rollup_lay_down(tc_engine *engine);
+void tci_rollup_follow(tc_engine *engine, int64_t facts_seq);
+
 /* 1: the end of a storm, or of the engine, is waited for. Indexer's thread. */
 int tci_rollup_waits(const tc_engine *engine);
 

@@ -22,7 +22,7 @@ int tci_rollup_put_meta(const tci_rollup *rollup, tci_buf *out) {
 int tci_rollup_get_meta(tci_rollup *rollup, tc_text bytes) {
   unsigned __int128 version, quarter, day, tops_seq;
   if (tci_get_varint(&bytes, &version) || version != META_VERSION || bytes.len < sizeof rollup->key) return -1;
-  memcpy(&rollup->key, bytes.ptr, sizeof rollup->key);
+  if (memcmp(&rollup->key, bytes.ptr, sizeof rollup->key) != 0) memcpy(&rollup->key, bytes.ptr, sizeof rollup->key); /* once: readers hash with it */
   bytes = (tc_text){bytes.ptr + sizeof rollup->key, bytes.len - sizeof rollup->key};
   if (tci_get_varint(&bytes, &quarter) || tci_get_varint(&bytes, &day) || quarter >= UINT32_MAX || day >= UINT32_MAX) return -1;
   if (tci_get_varint(&bytes, &tops_seq) || tops_seq > INT64_MAX) return -1;

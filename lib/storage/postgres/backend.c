@@ -14,6 +14,8 @@ void tci_pg_home_free(tci_pg_home *home) {
 static void close_all(tc_storage *storage) {
   if (!storage) return;
   tci_pg_readers_close(&storage->readers);
+  tci_pg_watch_close(storage);
+  tci_pg_close(&storage->watcher);
   tci_pg_close(&storage->writer);
   tci_pg_close(&storage->indexer);
   tci_pg_close(&storage->worker);
@@ -61,17 +63,11 @@ int tci_pg_home_init(tci_pg_home *home, const tc_storage_env *env, const char *u
   return home->url ? TC_OK : out_of_memory(home->env);
 }
 
-/* A node that was killed has its locks until the server has noticed and its last statements are over: that may take a moment. */
 static int connect_first(tci_pg *pg) {
-  int64_t until_us = tci_pg_in_ms(pg->role == TCI_PG_WRITER ? TCI_PG_OWNED_MS : TCI_PG_ENDING_MS);
-  int code, owned;
   pg->once = 1;
-  do {
-    code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_OPEN_MS));
-    owned = code == TC_EBUSY && !strcmp(pg->why, TCI_PG_OWNED);
-  } while (owned && tci_pg_in_ms(0) < until_us);
+  int code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_OPEN_MS));
   pg->once = 0;
-  return code == TC_EBUSY && !owned ? TC_ESTORAGE : code; /* here nobody asks again by himself */
+  return code == TC_EBUSY ? TC_ESTORAGE : code; /* here nobody asks again by himself */
 }
 
 int tci_pg_load(const tc_storage_env *env) {
@@ -91,12 +87,17 @@ static int postgres_open(tc_storage **out, const char *url, const tc_storage_env
   tci_pg_init(&storage->writer, &storage->home, TCI_PG_WRITER);
   tci_pg_init(&storage->indexer, &storage->home, TCI_PG_INDEXER);
   tci_pg_init(&storage->worker, &storage->home, TCI_PG_WORKER);
+  tci_pg_init(&storage->watcher, &storage->home, TCI_PG_WATCHER);
+  storage->watch.bell_fd = -1;
   int code = tci_pg_home_init(&storage->home, &storage->env, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   if (!code) code = connect_first(&storage->writer);
   if (!code) code = connect_first(&storage->indexer);
   if (!code) code = connect_first(&storage->worker);
-  if (!code) code = tci_pg_migrate(storage, &storage->writer, &found);
+  if (!code) code = connect_first(&storage->watcher);
+  if (!code) code = tci_pg_migrate(storage, &storage->writer);
+  if (!code) code = tci_pg_watch_open(storage); /* first: what a leader reads nobody else changes any more */
+  if (!code) code = tci_pg_read_state(storage, &found);
   if (code) {
     close_all(storage);
     return code;
@@ -115,6 +116,7 @@ static int postgres_look(tc_storage **out, const char *url, const tc_storage_env
   tc_storage *storage = tci_zalloc(sizeof *storage);
   if (!storage) return out_of_memory(env);
   storage->env = *env;
+  storage->watch.bell_fd = -1;
   int code = tci_pg_home_init(&storage->home, &storage->env, url);
   if (!code && tci_pg_readers_init(&storage->readers)) code = out_of_memory(env);
   tci_pg_init(&pg, &storage->home, TCI_PG_READER);
@@ -216,4 +218,10 @@ const tc_storage_ops tci_postgres_ops = {
   .import_rows = tci_pg_import,
   .config_last = tci_pg_config_last,
   .owed_read = tci_pg_owed_read,
+  .look = tci_pg_look,
+  .tell = tci_pg_tell,
+  .take_up = tci_pg_take_up,
+  .follow_log = tci_pg_follow_log,
+  .append_on = tci_pg_append_on,
+  .config_sync = tci_pg_config_sync,
 };

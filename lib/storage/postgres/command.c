@@ -99,10 +99,13 @@ static int code_of(const char *state) {
     const char *prefix;
     int code;
   } codes[] = {
-    {"TC001", TC_ESTORAGE}, /* schema.c: the batch was said to be not stored */
-    {"TC002", TC_EINVAL},   /* a cursor */
-    {"40", TC_EBUSY},       {"55P03", TC_EBUSY}, {"57014", TC_EBUSY},  {"57P", TC_EBUSY},      {"08", TC_EBUSY},
-    {"25006", TC_EBUSY},    {"25P03", TC_EBUSY}, {"53200", TC_ENOMEM}, {"XX001", TC_ECORRUPT}, {"XX002", TC_ECORRUPT},
+    {"TC001", TC_ESTORAGE},  /* schema.c: the batch was said to be not stored */
+    {"TC002", TC_EINVAL},    /* a cursor */
+    {"TC004", TC_ECONFLICT}, /* schema_nodes.c: another node leads, */
+    {"TC005", TC_ECONFLICT}, /* or has appended something on which a decision hangs, */
+    {"TC006", TC_EBUSY},     /* or has changed something that a change of documents hangs on */
+    {"40", TC_EBUSY},        {"55P03", TC_EBUSY}, {"57014", TC_EBUSY},  {"57P", TC_EBUSY},      {"08", TC_EBUSY},
+    {"25006", TC_EBUSY},     {"25P03", TC_EBUSY}, {"53200", TC_ENOMEM}, {"XX001", TC_ECORRUPT}, {"XX002", TC_ECORRUPT},
   };
   for (size_t i = 0; state && i < sizeof codes / sizeof *codes; i++) {
     if (!strncmp(state, codes[i].prefix, strlen(codes[i].prefix))) return codes[i].code;

@@ -11,10 +11,28 @@ static int check_arguments(const tc_storage *storage, uint32_t kind, int64_t id,
   return TC_EINVAL;
 }
 
+/* What the change was decided on goes with it; each counts. Whose answer is lost looks like another node's: the next sync says so. */
 static int change(tc_storage *storage, tci_pg_statement statement, PGresult **result) {
   tci_pg *pg = &storage->writer;
+  tci_pg_int8(pg, atomic_load(&storage->config_version));
+  if (storage->config_end < 0) tci_pg_null(pg);
+  else tci_pg_int8(pg, storage->config_end);
   int code = tci_pg_run(pg, statement, tci_pg_in_ms(TCI_PG_ANSWER_MS), result);
+  if (!code) atomic_fetch_add(&storage->config_version, 1);
   return code && pg->lost ? TC_EUNKNOWN : code;
+}
+
+int tci_pg_config_sync(tc_storage *storage, int64_t log_seq, int32_t *changed) {
+  tci_pg *pg = &storage->writer;
+  PGresult *result = NULL;
+  tci_pg_begin(pg);
+  int code = tci_pg_run(pg, TCI_PG_CONFIG_VERSION, tci_pg_in_ms(TCI_PG_ANSWER_MS), &result);
+  int64_t version = code ? 0 : tci_pg_get8(result, 0, 0);
+  PQclear(result);
+  if (code) return code;
+  *changed = atomic_exchange(&storage->config_version, version) != version;
+  storage->config_end = log_seq;
+  return TC_OK;
 }
 
 int tci_pg_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text doc) {
@@ -42,7 +60,7 @@ int tci_pg_config_remove(tc_storage *storage, uint32_t kind, int64_t id) {
   tci_pg_int4(pg, (int32_t)kind);
   tci_pg_int8(pg, id);
   code = change(storage, TCI_PG_CONFIG_REMOVE, &result);
-  if (!code && !PQntuples(result)) storage->env.fail(code = TC_ENOTFOUND, "no document of kind %u has id %lld", kind, (long long)id);
+  if (!code && !tci_pg_get4(result, 0, 0)) storage->env.fail(code = TC_ENOTFOUND, "no document of kind %u has id %lld", kind, (long long)id);
   PQclear(result);
   return code;
 }

@@ -54,7 +54,10 @@ static void look(tci_pg *pg) {
   struct pollfd fd = {.fd = PQsocket(pg->handle), .events = POLLIN};
   /* Where something was said that nobody had asked for, the end mostly follows at once. */
   for (int wait_ms = 0; poll(&fd, 1, wait_ms) > 0; wait_ms = FAREWELL_MS) {
-    if (PQconsumeInput(pg->handle) && PQstatus(pg->handle) == CONNECTION_OK && !(fd.revents & (POLLHUP | POLLERR))) continue;
+    if (PQconsumeInput(pg->handle) && PQstatus(pg->handle) == CONNECTION_OK && !(fd.revents & (POLLHUP | POLLERR))) {
+      if (pg->role == TCI_PG_WATCHER) return; /* other nodes have something to say all the time */
+      continue;
+    }
     tci_pg_drop(pg, PQerrorMessage(pg->handle));
     pg->retry_at_us = 0;
     return;
@@ -68,7 +71,7 @@ static void ignore_notice(void *unused, const char *message) {
 }
 
 static void begin(tci_pg *pg) {
-  static const char *const names[TCI_PG_ROLES] = {"tipcurrent writer", "tipcurrent indexer", "tipcurrent webhooks", "tipcurrent reader"};
+  static const char *const names[TCI_PG_ROLES] = {"tipcurrent writer", "tipcurrent indexer", "tipcurrent webhooks", "tipcurrent watcher", "tipcurrent reader"};
   /* What stands before dbname may be set otherwise in the URL, what stands behind it not. A peer that is gone is noticed in some 10 s. */
   const char *const keys[] = {"tcp_user_timeout",          "keepalives_idle", "keepalives_interval", "keepalives_count",
                               "fallback_application_name", "dbname",          "client_encoding",     NULL};

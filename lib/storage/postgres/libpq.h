@@ -7,6 +7,7 @@
 #include "base/library.h"
 
 #define TCI_LIBPQ_FUNCTIONS(X) \
+  X(PQbackendPID)              \
   X(PQclear)                   \
   X(PQconnectPoll)             \
   X(PQconnectStartParams)      \
@@ -22,6 +23,7 @@
   X(PQgetlength)               \
   X(PQgetvalue)                \
   X(PQisBusy)                  \
+  X(PQnotifies)                \
   X(PQntuples)                 \
   X(PQresultErrorField)        \
   X(PQresultStatus)            \
@@ -45,6 +47,7 @@ extern tci_library tci_libpq_library;
 extern tci_libpq_functions tci_libpq; /* not before tci_library_load(&tci_libpq_library) said TC_OK */
 
 /* One that is missing here does not link: nothing is linked with libpq. */
+#define PQbackendPID tci_libpq.PQbackendPID
 #define PQclear tci_libpq.PQclear
 #define PQconnectPoll tci_libpq.PQconnectPoll
 #define PQconnectStartParams tci_libpq.PQconnectStartParams
@@ -60,6 +63,7 @@ extern tci_libpq_functions tci_libpq; /* not before tci_library_load(&tci_libpq_
 #define PQgetlength tci_libpq.PQgetlength
 #define PQgetvalue tci_libpq.PQgetvalue
 #define PQisBusy tci_libpq.PQisBusy
+#define PQnotifies tci_libpq.PQnotifies
 #define PQntuples tci_libpq.PQntuples
 #define PQresultErrorField tci_libpq.PQresultErrorField
 #define PQresultStatus tci_libpq.PQresultStatus

@@ -26,17 +26,15 @@ void tci_pg_read_record(const PGresult *result, int row, tc_record *out) {
   for (int i = 0; i < TC_COL_COUNT; i++) out->text[i] = tci_pg_get(result, row, 6 + i);
 }
 
-int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
-  tci_pg *pg = NULL;
-  int code = tci_pg_take(storage, &pg), stop = 0;
-  if (code) return code;
+static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, int64_t wait_ms, tc_row_fn row, void *arg) {
+  int code = TC_OK, stop = 0;
   while (max && !code && !stop) {
     PGresult *result = NULL;
     size_t want = max < READ_ROWS ? max : READ_ROWS;
     tci_pg_begin(pg);
     tci_pg_int8(pg, after_seq);
     tci_pg_int8(pg, (int64_t)want);
-    code = tci_pg_run(pg, TCI_PG_READ_LOG, tci_pg_in_ms(TCI_PG_READ_MS), &result);
+    code = tci_pg_run(pg, TCI_PG_READ_LOG, tci_pg_in_ms(wait_ms), &result);
     if (code) break;
     int n = PQntuples(result);
     for (int i = 0; i < n && !stop; i++) {
@@ -49,8 +47,20 @@ int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_f
     max -= (size_t)n;
     if ((size_t)n < want) break;
   }
+  return code;
+}
+
+int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+  tci_pg *pg = NULL;
+  int code = tci_pg_take(storage, &pg);
+  if (code) return code;
+  code = read_rows(pg, after_seq, max, TCI_PG_READ_MS, row, arg);
   tci_pg_give(storage, pg);
   return code;
+}
+
+int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
+  return read_rows(&storage->writer, after_seq, max, TCI_PG_FOLLOW_MS, row, arg);
 }
 
 /* ---- append ---- */
@@ -67,7 +77,24 @@ static int64_t expired_before(const tc_storage *storage, int64_t created_at_us) 
   return created_at_us < INT64_MIN + ttl_us ? INT64_MIN : created_at_us - ttl_us;
 }
 
-enum { KINDS = 1, RANKS, CREATED, AMOUNTS, REFS, TEXTS, KEY_POS = TEXTS + TC_COL_COUNT, KEY_H, KEY_G, KEY_AFTER, GROWN, GROWN_BY };
+enum {
+  KINDS = 1,
+  RANKS,
+  CREATED,
+  AMOUNTS,
+  REFS,
+  TEXTS,
+  KEY_POS = TEXTS + TC_COL_COUNT,
+  KEY_H,
+  KEY_G,
+  KEY_AFTER,
+  GROWN,
+  GROWN_BY,
+  EXPECT,
+  EXPECT_KINDS,
+  NOW,
+  HOLD
+};
 
 static void put_arrays(tci_pg *pg, const fresh *f) {
   unsigned used = 0, refs = 0;
@@ -98,6 +125,13 @@ static void put_key(const tc_storage *storage, tci_pg *pg, const tc_record *reco
   tci_pg_put8(pg, KEY_H, name.h);
   tci_pg_put8(pg, KEY_G, name.g);
   tci_pg_put8(pg, KEY_AFTER, expired_before(storage, record->created_at_us));
+}
+
+static void put_terms(tci_pg *pg, const tc_append_terms *terms, int64_t now_us) {
+  if (terms && terms->expect_kinds) tci_pg_int8(pg, terms->expect_seq), tci_pg_int8(pg, (int64_t)terms->expect_kinds);
+  else tci_pg_null(pg), tci_pg_null(pg);
+  if (terms) tci_pg_int8(pg, now_us), tci_pg_int8(pg, terms->hold_us);
+  else tci_pg_null(pg), tci_pg_null(pg);
 }
 
 static void put_items(const tc_storage *storage, tci_pg *pg, const fresh *f, const uint8_t batch_id[16]) {
@@ -160,6 +194,8 @@ static int take_answer(tc_storage *storage, const fresh *f, int64_t *known, cons
       continue;
     }
     publish(&f->items[i], 0, seq, element(base, kind - 1) + ++grown[kind]);
+    if (!PQgetisnull(result, 0, 3) && f->items[i].record->created_at_us == storage->attempt.now_us)
+      f->items[i].record->created_at_us = tci_pg_get8(result, 0, 3);
     storage->log_seq = seq++;
   }
   return TC_OK;
@@ -186,8 +222,8 @@ static int is_anything_fresh(const fresh *f) {
   return 0;
 }
 
-int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us) {
-  (void)now_us; /* a key's age is measured from record to record */
+/* A key's age is measured from record to record: now_us counts with terms only. */
+int tci_pg_append_on(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms) {
   tci_pg *pg = &storage->writer;
   int again = 1;
   if (!n) return tci_pg_exec(pg, "SELECT 1 FROM log_end WHERE one=1 FOR UPDATE", tci_pg_in_ms(TCI_PG_TRY_MS), NULL);
@@ -197,17 +233,24 @@ int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t
     code = tci_pg_up(pg, tci_pg_in_ms(TCI_PG_TRY_MS));
   }
   if (!code) code = remember(storage, n, batch_id);
+  if (!code) storage->attempt.now_us = now_us;
   fresh f = {items, storage->attempt.known, n};
   while (!code && again && is_anything_fresh(&f)) {
     PGresult *result = NULL;
     put_items(storage, pg, &f, batch_id);
+    put_terms(pg, terms, now_us);
     code = tci_pg_try(pg, TCI_PG_APPEND, tci_pg_in_ms(TCI_PG_ANSWER_MS), &result);
     if (code && pg->lost) code = TC_EUNKNOWN; /* the detail is that of what broke */
     if (!code) code = take_answer(storage, &f, storage->attempt.known, result, &again);
+    if (!code && !again && terms) terms->config_changed = tci_pg_get8(result, 0, 4) != atomic_load(&storage->config_version);
     PQclear(result);
   }
   for (size_t i = 0; i < n && !code && again; i++) publish(&items[i], f.known[i], 0, 0); /* all are known */
   return code;
+}
+
+int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us) {
+  return tci_pg_append_on(storage, items, n, batch_id, now_us, NULL);
 }
 
 /* ---- what became of it ---- */
@@ -247,7 +290,7 @@ static int read_ids(tc_storage *storage, const fresh *f, int64_t first_seq, int6
   }
   for (size_t i = 0, row = 0; i < f->n && !code; i++) {
     publish(&f->items[i], f->known[i], first_seq + (int64_t)row, f->known[i] ? 0 : tci_pg_get8(result, (int)row, 0));
-    row += !f->known[i];
+    if (!f->known[i]) f->items[i].record->created_at_us = tci_pg_get8(result, (int)row++, 1);
   }
   PQclear(result);
   return code;

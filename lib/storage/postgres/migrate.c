@@ -19,7 +19,7 @@ static int begin(tci_pg *pg) {
   /* CREATE SCHEMA IF NOT EXISTS wants the right to create one, even where it is there. */
   (void)snprintf(sql, sizeof sql,
                  "BEGIN; SELECT pg_advisory_xact_lock(%d, %d); DO $$BEGIN IF to_regnamespace('%s') IS NULL THEN CREATE SCHEMA %s; END IF; END$$;", 0x54634d67,
-                 home->owner_key, home->schema_sql, home->schema_sql);
+                 home->schema_key, home->schema_sql, home->schema_sql);
   int code = exec(pg, sql);
   return code ? code : exec(pg, "CREATE TABLE IF NOT EXISTS meta(name text PRIMARY KEY, value text NOT NULL)");
 }
@@ -97,9 +97,16 @@ static int read_state(tc_storage *storage, tci_pg *pg, const char *sql, tc_stora
     state->last_created_at_us = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
     state->index_seq = storage->index_seq = strtoll(PQgetvalue(result, 0, 2), NULL, 10);
     storage->newest_us = strtoll(PQgetvalue(result, 0, 3), NULL, 10);
+    atomic_store(&storage->config_version, strtoll(PQgetvalue(result, 0, 4), NULL, 10));
+    storage->config_end = -1;
   }
   PQclear(result);
   return code;
+}
+
+int tci_pg_read_state(tc_storage *storage, tc_storage_state *state) {
+  return read_state(storage, &storage->writer, "SELECT l.seq, l.created_at, i.cursor, i.newest_at, c.version FROM log_end l, index_state i, config_state c",
+                    state);
 }
 
 static int migrate(tc_storage *storage, tci_pg *pg, meta *found) {
@@ -127,8 +134,8 @@ static int fits(tci_pg *pg, const meta *found, int *has_index) {
 }
 
 int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
-  static const char *const sql[] = {"SELECT seq, created_at, -1, 0 FROM log_end",
-                                    "SELECT l.seq, l.created_at, i.cursor, i.newest_at FROM log_end l, index_state i"};
+  static const char *const sql[] = {"SELECT seq, created_at, -1, 0, 0 FROM log_end",
+                                    "SELECT l.seq, l.created_at, i.cursor, i.newest_at, 0 FROM log_end l, index_state i"};
   PGresult *result = NULL;
   meta found;
   int has_index = 0;
@@ -143,10 +150,9 @@ int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
   return read_state(storage, pg, sql[has_index], state);
 }
 
-int tci_pg_migrate(tc_storage *storage, tci_pg *pg, tc_storage_state *state) {
+int tci_pg_migrate(tc_storage *storage, tci_pg *pg) {
   meta found;
   int code = migrate(storage, pg, &found);
-  if (code) return code; /* the connection is closed, and with it goes the transaction */
-  take_log_id(storage, found.log_id);
-  return read_state(storage, pg, "SELECT l.seq, l.created_at, i.cursor, i.newest_at FROM log_end l, index_state i", state);
+  if (!code) take_log_id(storage, found.log_id);
+  return code; /* on failure the connection is closed, and with it goes the transaction */
 }

@@ -1,8 +1,8 @@
 /* postgres.h - the PostgreSQL backend inside: its connections, and who may use which.
  *
  * Design notes (docs/decisions/0008-postgresql.md has the reasons and the measurements)
- *  - One connection a thread that writes: `writer` (log and configuration), `indexer` (index and facts), `worker` (outside effects). All that only reads borrows from
- *    `readers`. Each heals by itself: a call that finds its connection gone says so, and a later one has a new one.
+ *  - One connection a thread that writes: `writer` (log and configuration), `indexer` (index and facts), `worker` (outside effects); and `watcher`, which waits for other nodes. All that only
+ *    reads borrows from `readers`. Each heals by itself: a call that finds its connection gone says so, and a later one has a new one.
  *  - What must happen as one is one call of a function on the server (schema.c), so no transaction and no lock ever waits for this process. Snapshots are the one
  *    exception, and they only read.
  *  - No call waits for the network beyond its deadline: sockets are not blocking, and an append whose answer is late is asked for again (log.c).
@@ -12,6 +12,7 @@
 #define TCI_STORAGE_POSTGRES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "storage/lists.h"
@@ -21,19 +22,21 @@
 #define TCI_PG_TRY_MS 500      /* one try of an append, as with SQLite: the engine asks again until the create's own deadline */
 #define TCI_PG_ANSWER_MS 1000  /* an append that was sent may take so long before its outcome is called unknown */
 #define TCI_PG_SILENT_MS 10000 /* a connection that owes an answer for so long is given up */
+#define TCI_PG_FOLLOW_MS 1000  /* a read on the writer's thread: everybody behind it waits */
 #define TCI_PG_READ_MS 15000   /* a read: the server gives up before (statement_timeout) */
 #define TCI_PG_BEHIND_MS 60000 /* indexing, clean-up */
 #define TCI_PG_OPEN_MS 10000
-#define TCI_PG_OWNED_MS 3000   /* for a killed node's sessions to be noticed */
-#define TCI_PG_ENDING_MS 20000 /* for what it had still sent to be over, once the log is ours */
-#define TCI_PG_OWNED "another node has it open"
+#define TCI_PG_ENDING_MS 250 /* at open: for the server to notice that the leader was killed just now */
+#define TCI_PG_LOOK_MS 200   /* a node looks around so often, whatever it is told */
+#define TCI_PG_LEASE_MS 6000
+#define TCI_PG_CHANNEL "tipcurrent_%08x" /* of news, by the schema's number */
 #define TCI_PG_ARGS_MAX 24
 #define TCI_PG_READERS_MAX 12
 #define TCI_PG_LOG_ID_BYTES 16
 
 /* ---- connection.c, command.c: one connection ---- */
 
-typedef enum tci_pg_role { TCI_PG_WRITER, TCI_PG_INDEXER, TCI_PG_WORKER, TCI_PG_READER, TCI_PG_ROLES } tci_pg_role;
+typedef enum tci_pg_role { TCI_PG_WRITER, TCI_PG_INDEXER, TCI_PG_WORKER, TCI_PG_WATCHER, TCI_PG_READER, TCI_PG_ROLES } tci_pg_role;
 
 /* The statements that are prepared, each on a connection's first use of it: statements.c. */
 typedef enum tci_pg_statement {
@@ -41,6 +44,10 @@ typedef enum tci_pg_statement {
   TCI_PG_OUTCOME,
   TCI_PG_OUTCOME_IDS,
   TCI_PG_IMPORT,
+  TCI_PG_LOOK,
+  TCI_PG_TELL,
+  TCI_PG_RESIGN,
+  TCI_PG_CONFIG_VERSION,
   TCI_PG_CONFIG_PUT,
   TCI_PG_CONFIG_REMOVE,
   TCI_PG_CONFIG_READ,
@@ -78,7 +85,7 @@ typedef struct tci_pg_home {
   char name[256];       /* for messages: host, port and database, no secret */
   char schema[64];      /* as the server says */
   char schema_sql[136]; /* the same as a quoted identifier */
-  int owner_key;        /* of the advisory locks that keep a second node out */
+  int schema_key;       /* a number of it: of the lock while it is made or migrated, of the channel of news */
 } tci_pg_home;
 
 /* backend.c. Before anything else of libpq is called: it is loaded when it is first wanted. */
@@ -146,7 +153,7 @@ int32_t tci_pg_get4(const PGresult *result, int row, int column);
 tc_text tci_pg_get(const PGresult *result, int row, int column);
 uint64_t tci_pg_read8(const char *bytes); /* big-endian */
 
-/* ---- session.c: what a new connection is told, and the lock that keeps a second node out ---- */
+/* ---- session.c: what a new connection is told ---- */
 int tci_pg_set_up(tci_pg *pg, int64_t deadline_us);
 
 /* ---- readers.c ---- */
@@ -170,14 +177,29 @@ typedef struct tci_pg_attempt {
   uint8_t batch_id[16];
   int64_t *known; /* n of them */
   size_t n;
+  int64_t now_us; /* the stamp of its live records */
 } tci_pg_attempt;
+
+/* nodes.c: the watcher's. */
+typedef struct tci_pg_watch {
+  tc_node_view view;    /* the last one */
+  int64_t looked_us;    /* when the server was asked last; 0: never */
+  int64_t config;       /* the version that it said */
+  int bell_fd;          /* rung by tell */
+  atomic_int together;  /* there are other nodes, as far as is known */
+  _Atomic int64_t told; /* 1 + an end of the log that they have not been told of; 0: none */
+} tci_pg_watch;
 
 struct tc_storage {
   tc_storage_env env;
   tci_pg_home home;
   tci_sipkey hash_key; /* of everything hashed into index and keys: the log's random id, the same on every node */
-  tci_pg writer, indexer, worker;
-  int64_t log_seq;   /* writer thread: the end it knows of */
+  tci_pg writer, indexer, worker, watcher;
+  _Atomic int64_t led[2];         /* by duty: the epoch in which this node writes what only a leader may */
+  int64_t log_seq;                /* writer thread: an end that it knew of */
+  int64_t config_end;             /* writer thread: changes of documents hang on this end of the log; -1: on none */
+  _Atomic int64_t config_version; /* of the documents as this node knows them */
+  tci_pg_watch watch;
   int64_t index_seq; /* indexer thread */
   int64_t newest_us; /* indexer thread: the latest createdAt in the index */
   int index_doubt;   /* indexer thread: the answer to a batch was lost: how far the index is must be asked for */
@@ -191,9 +213,10 @@ typedef struct tci_pg_migration {
   const char *sql;
 } tci_pg_migration;
 extern const tci_pg_migration tci_pg_log_steps[], tci_pg_work_steps[]; /* up to one without sql */
+extern const char tci_pg_log_2[];                                      /* schema_nodes.c */
 extern const tci_pg_migration tci_pg_index_step;                       /* another version is built anew */
-/* The schema as this release wants it, the log's id, and how far everything is. */
-int tci_pg_migrate(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
+int tci_pg_migrate(tc_storage *storage, tci_pg *pg);                   /* the schema as this release wants it, and the log's id */
+int tci_pg_read_state(tc_storage *storage, tc_storage_state *state);   /* how far everything is. At open */
 /* The same for who only reads: makes nothing. TC_ENOTFOUND, TC_EVERSION. */
 int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
 
@@ -201,6 +224,8 @@ int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
 #define TCI_PG_EVENT "e.seq, e.kind, e.id, e.created_at, e.amount, e.ref, e.room, e.\"user\", e.peer, e.body, e.target, e.metadata, e.key, e.currency"
 void tci_pg_read_record(const PGresult *result, int row, tc_record *out);
 int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
+int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+int tci_pg_append_on(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms);
 int tci_pg_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
 int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
 
@@ -212,6 +237,14 @@ int tci_pg_config_put(tc_storage *storage, uint32_t kind, int64_t *id, tc_text d
 int tci_pg_config_remove(tc_storage *storage, uint32_t kind, int64_t id);
 int tci_pg_config_last(tc_storage *storage, uint32_t kind, int64_t *id);
 int tci_pg_config_read(tc_storage *storage, uint32_t kind, tc_config_fn fn, void *arg);
+int tci_pg_config_sync(tc_storage *storage, int64_t log_seq, int32_t *changed);
+
+/* ---- nodes.c ---- */
+int tci_pg_watch_open(tc_storage *storage);   /* looks, and leads if nobody does */
+void tci_pg_watch_close(tc_storage *storage); /* leads no more; takes one that was never opened */
+int tci_pg_look(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, tc_node_view *view);
+void tci_pg_tell(tc_storage *storage, int64_t log_seq);
+int tci_pg_take_up(tc_storage *storage, int32_t duty, int64_t epoch, int64_t *index_seq);
 
 /* ---- derive.c ---- */
 #define TCI_PG_CHUNK_ENTRIES 120 /* of 16 bytes: four rows a page */

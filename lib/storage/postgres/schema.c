@@ -27,51 +27,11 @@ static const char log_1[] =
   "CREATE TABLE config(kind int, id bigint, doc " TEXT " NOT NULL, PRIMARY KEY(kind, id));"
   "CREATE TABLE config_ids(kind int PRIMARY KEY, last_id bigint NOT NULL);"
 
-  "CREATE FUNCTION append(a_batch uuid, a_kinds int[], a_ranks int[], a_created bigint[], a_amounts bigint[], a_refs bigint[], a_room text[], a_user text[], "
-  "a_peer text[],"
-  " a_body text[], a_target text[], a_metadata text[], a_key text[], a_currency text[], a_key_pos int[], a_key_h bigint[], a_key_g bigint[], a_key_after "
-  "bigint[],"
-  " a_grown int[], a_grown_by int[], OUT first_seq bigint, OUT base_ids bigint[], OUT known bigint[]) LANGUAGE plpgsql AS $$"
-  " DECLARE l log_end%ROWTYPE; n int := cardinality(a_kinds);"
-  " BEGIN"
-  "  SELECT * INTO l FROM log_end WHERE one=1 FOR UPDATE;"
-  "  IF EXISTS(SELECT FROM refused WHERE batch=a_batch) THEN RAISE EXCEPTION 'this batch was said to be not stored' USING ERRCODE='TC001'; END IF;"
-  "  PERFORM FROM unnest(a_key_h, a_key_g, a_key_after) i(h, g, after) JOIN keys k ON k.h=i.h AND k.g=i.g AND k.created_at>i.after LIMIT 1;"
-  "  IF FOUND THEN"
-  "   SELECT array_agg(coalesce((SELECT k.seq FROM keys k WHERE k.h=i.h AND k.g=i.g AND k.created_at>i.after ORDER BY k.created_at DESC, k.seq DESC LIMIT 1), "
-  "0)"
-  "    ORDER BY i.o) INTO known FROM unnest(a_key_h, a_key_g, a_key_after) WITH ORDINALITY i(h, g, after, o);"
-  "   RETURN;"
-  "  END IF;"
-  "  first_seq := l.seq+1;"
-  "  base_ids := l.ids;"
-  "  INSERT INTO events SELECT l.seq+i.o, i.kind, l.ids[i.kind]+i.rank, i.created, i.amount, coalesce(i.ref, 0), i.room, i.u, i.peer, i.body, i.target, "
-  "i.metadata, i.key, i.currency"
-  "   FROM unnest(a_kinds, a_ranks, a_created, a_amounts, a_refs, a_room, a_user, a_peer, a_body, a_target, a_metadata, a_key, a_currency) WITH ORDINALITY"
-  "   i(kind, rank, created, amount, ref, room, u, peer, body, target, metadata, key, currency, o);"
-  "  INSERT INTO keys SELECT i.h, i.g, a_created[i.pos], l.seq+i.pos FROM unnest(a_key_h, a_key_g, a_key_pos) i(h, g, pos);"
-  "  INSERT INTO batches VALUES(l.seq+n, first_seq, a_batch);"
-  "  FOR i IN 1..cardinality(a_grown) LOOP l.ids[a_grown[i]] := l.ids[a_grown[i]]+a_grown_by[i]; END LOOP;"
-  "  UPDATE log_end SET seq=l.seq+n, created_at=a_created[n], ids=l.ids WHERE one=1;"
-  " END $$;"
-
   "CREATE FUNCTION outcome(a_batch uuid, a_after bigint, OUT first_seq bigint, OUT last_seq bigint) LANGUAGE plpgsql AS $$"
   " BEGIN"
   "  PERFORM FROM log_end WHERE one=1 FOR UPDATE;"
   "  SELECT b.first_seq, b.last_seq INTO first_seq, last_seq FROM batches b WHERE b.last_seq>a_after AND b.batch=a_batch;"
   "  IF NOT FOUND THEN INSERT INTO refused(batch) VALUES(a_batch) ON CONFLICT DO NOTHING; END IF;"
-  " END $$;"
-
-  "CREATE FUNCTION config_put(a_kind int, a_id bigint, a_doc text) RETURNS bigint LANGUAGE plpgsql AS $$"
-  " DECLARE last bigint; number bigint := a_id;"
-  " BEGIN"
-  "  INSERT INTO config_ids VALUES(a_kind, 0) ON CONFLICT DO NOTHING;"
-  "  SELECT last_id INTO last FROM config_ids WHERE kind=a_kind FOR UPDATE;"
-  "  IF number=0 AND last=9223372036854775807 THEN RAISE EXCEPTION 'kind % has no number left', a_kind USING ERRCODE='TC003'; END IF;"
-  "  IF number=0 THEN number := last+1; END IF;"
-  "  IF number>last THEN UPDATE config_ids SET last_id=number WHERE kind=a_kind; END IF;"
-  "  INSERT INTO config VALUES(a_kind, number, a_doc) ON CONFLICT (kind, id) DO UPDATE SET doc=excluded.doc;"
-  "  RETURN number;"
   " END $$;"
 
   /* A slice each, some 10 ms: what nobody will ask for any more. An outcome is asked for within minutes. */
@@ -190,6 +150,6 @@ static const char work_1[] =
   "  RETURN cardinality(ids);"
   " END $$;";
 
-const tci_pg_migration tci_pg_log_steps[] = {{1, log_1}, {0, NULL}};
+const tci_pg_migration tci_pg_log_steps[] = {{1, log_1}, {2, tci_pg_log_2}, {0, NULL}};
 const tci_pg_migration tci_pg_work_steps[] = {{1, work_1}, {0, NULL}};
 const tci_pg_migration tci_pg_index_step = {1, index_1};

@@ -1,11 +1,9 @@
-/* session.c - what a new connection is told, and the locks that keep a second node out. */
+/* session.c - what a new connection is told. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "storage/postgres/postgres.h"
-
-#define OWNER_CLASS 0x54634c67 /* "TcLg", and the role: the first half of an advisory lock's key */
 
 static int refuse(tci_pg *pg, int code, const char *why) {
   pg->home->env->fail(code, "cannot use the database %s: %s", pg->home->name, why);
@@ -30,46 +28,42 @@ static int find_schema(tci_pg *pg, int64_t deadline_us) {
   } else {
     (void)snprintf(home->schema, sizeof home->schema, "%s", schema);
     (void)snprintf(home->schema_sql, sizeof home->schema_sql, "%s", PQgetvalue(result, 0, 1));
-    home->owner_key = (int)strtol(PQgetvalue(result, 0, 2), NULL, 10);
+    home->schema_key = (int)strtol(PQgetvalue(result, 0, 2), NULL, 10);
   }
   PQclear(result);
   return code;
 }
 
-/* One node for now: many come with leases, and then this function goes. Each session that writes has a lock of its own, which falls when the session is over, and a session is over only when
- * what was sent to it is: so who has the indexer's lock reads a cursor that no killed node's last batch will move behind his back. One of our own that the server still takes for alive (the
- * network was cut), or that is still at work, is ended first. */
-static int own(tci_pg *pg, int64_t deadline_us) {
-  tci_pg_home *home = pg->home;
+/* A session is over only when what was sent to it is. So one of our own that the server still takes for alive (the network was cut), or that is still at work, is ended first, and waited for: what
+ * this one reads, the former will not change behind its back. */
+static int succeed(tci_pg *pg, int64_t deadline_us) {
   PGresult *result = NULL;
-  char sql[512];
+  char sql[256];
   if (pg->old_pid) {
     (void)snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid=%d AND backend_start='%s'", pg->old_pid, pg->old_begun);
-    int code = tci_pg_exec(pg, sql, deadline_us, NULL);
+    int code = tci_pg_exec(pg, sql, deadline_us, &result);
     if (code) return code;
+    int is_there = PQntuples(result) > 0;
+    PQclear(result);
+    if (is_there) return refuse(pg, TC_EBUSY, "its former session is not over yet");
   }
-  (void)snprintf(sql, sizeof sql,
-                 "SELECT pg_try_advisory_lock(%d, %d)::int, pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid=pg_backend_pid())",
-                 OWNER_CLASS + (int)pg->role, home->owner_key);
-  int code = tci_pg_exec(pg, sql, deadline_us, &result);
+  int code = tci_pg_exec(pg, "SELECT pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid=pg_backend_pid())", deadline_us, &result);
   if (code) return code;
-  if (PQntuples(result) != 1 || *PQgetvalue(result, 0, 0) != '1') {
-    code = refuse(pg, TC_EBUSY, TCI_PG_OWNED);
-  } else {
-    pg->old_pid = (int)strtol(PQgetvalue(result, 0, 1), NULL, 10);
-    (void)snprintf(pg->old_begun, sizeof pg->old_begun, "%s", PQgetvalue(result, 0, 2));
-  }
+  pg->old_pid = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
+  (void)snprintf(pg->old_begun, sizeof pg->old_begun, "%s", PQgetvalue(result, 0, 1));
   PQclear(result);
-  return code;
+  return TC_OK;
 }
 
+/* Whatever the server's default is. */
+#define DURABLE "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+
 int tci_pg_set_up(tci_pg *pg, int64_t deadline_us) {
-  /* Who waits for the log's lock asks again, as with SQLite: so "nothing was stored" is sure. The log's commits are durable whatever the server's default is; what can be made again, or may be done twice, does not wait for the disk. */
+  /* Who waits for the log's lock asks again, as with SQLite: so "nothing was stored" is sure. The log's commits are durable, and so is what is owed: a node that outlives a crash of the
+   * server goes on behind it. What can be made again does not wait for the disk. */
   static const char *const durability[TCI_PG_ROLES] = {
-    [TCI_PG_WRITER] =
-      "SET lock_timeout=500; SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
-    [TCI_PG_INDEXER] = "SET synchronous_commit=off",
-    [TCI_PG_WORKER] = "SET synchronous_commit=off",
+    [TCI_PG_WRITER] = "SET lock_timeout=500; " DURABLE,       [TCI_PG_INDEXER] = "SET synchronous_commit=off", [TCI_PG_WORKER] = DURABLE,
+    [TCI_PG_WATCHER] = "SET synchronous_commit=off", /* taking over sets it for itself */
     [TCI_PG_READER] = "SET default_transaction_read_only=on",
   };
   const int timeout_ms = pg->role == TCI_PG_INDEXER ? TCI_PG_BEHIND_MS : TCI_PG_READ_MS;
@@ -86,6 +80,10 @@ int tci_pg_set_up(tci_pg *pg, int64_t deadline_us) {
     "timezone='UTC'; %s",
     pg->home->schema_sql, timeout_ms, TCI_PG_READ_MS, durability[pg->role]);
   code = tci_pg_exec(pg, sql, deadline_us, NULL);
-  if (!code && pg->role != TCI_PG_READER) code = own(pg, deadline_us);
+  if (!code && pg->role == TCI_PG_WATCHER) {
+    (void)snprintf(sql, sizeof sql, "LISTEN " TCI_PG_CHANNEL, (unsigned)pg->home->schema_key);
+    code = tci_pg_exec(pg, sql, deadline_us, NULL);
+  }
+  if (!code && pg->role <= TCI_PG_WORKER) code = succeed(pg, deadline_us);
   return code;
 }

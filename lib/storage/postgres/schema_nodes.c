@@ -1,0 +1,131 @@
+/* schema_nodes.c - the second step of the log's schema: several nodes on one log (docs/decisions/0009-nodes.md).
+ *
+ * Design notes
+ *  - Who leads is the row of `lease`, in the server's time. Its epoch is the leader's number and his fence: what only a leader may write locks the row FOR KEY SHARE and finds its epoch, or is refused
+ *    (TC004). Taking over locks it FOR UPDATE: so it waits for what the former leader had still sent, and renewing, which changes no key, waits for nobody.
+ *  - Epochs are never given twice, not even by a standby that did not get the last one: they are microseconds of the clock, and grow.
+ *  - A leader whose session is over is over, however long his lease still is: so a node that is killed is followed at once, and one that is cut off when its lease ends.
+ *  - Documents of configuration have one version. A change says which version, and which end of the log, it was decided on, and holds the log's lock: so every event behind it is one that a node
+ *    can only meet when it can see the change.
+ */
+#include "storage/postgres/postgres.h"
+
+const char tci_pg_log_2[] =
+  "CREATE TABLE lease(one int PRIMARY KEY CHECK(one=1), epoch bigint NOT NULL, until timestamptz NOT NULL, pid int NOT NULL, begun timestamptz, followed "
+  "timestamptz NOT NULL) WITH (fillfactor=10);"
+  "INSERT INTO lease VALUES(1, 0, '-infinity', 0, NULL, '-infinity');"
+  "CREATE TABLE config_state(one int PRIMARY KEY CHECK(one=1), version bigint NOT NULL);"
+  "INSERT INTO config_state VALUES(1, 0);"
+
+  "CREATE FUNCTION fence(a_epoch bigint) RETURNS void LANGUAGE plpgsql AS $$"
+  " BEGIN"
+  "  PERFORM FROM lease WHERE one=1 AND epoch=a_epoch FOR KEY SHARE;"
+  "  IF NOT FOUND THEN RAISE EXCEPTION 'another node leads' USING ERRCODE='TC004'; END IF;"
+  " END $$;"
+
+  /* The epoch that the caller leads in from here on, 0: another one leads. What it says of the log comes after that is decided. */
+  "CREATE FUNCTION look(a_epoch bigint, a_lease int, OUT epoch bigint, OUT log_seq bigint, OUT index_seq bigint, OUT facts_seq bigint, OUT config bigint, OUT "
+  "followed int) LANGUAGE plpgsql AS $$"
+  " DECLARE l lease%ROWTYPE; t timestamptz := clock_timestamp(); term interval := a_lease*interval '1 millisecond';"
+  " BEGIN"
+  "  SELECT * INTO l FROM lease WHERE one=1;"
+  "  IF l.epoch=a_epoch AND a_epoch>0 THEN"
+  "   epoch := a_epoch;"
+  "   IF l.until<t+term*3/4 OR l.pid<>pg_backend_pid() THEN"
+  "    UPDATE lease s SET until=t+term, pid=pg_backend_pid(), begun=(SELECT backend_start FROM pg_stat_activity WHERE pid=pg_backend_pid()) WHERE s.one=1 AND "
+  "s.epoch=a_epoch;"
+  "    IF NOT FOUND THEN epoch := 0; END IF;"
+  "   END IF;"
+  "  ELSE"
+  "   epoch := 0;"
+  "   IF l.until<t OR NOT EXISTS(SELECT FROM pg_stat_activity a WHERE a.pid=l.pid AND (a.backend_start IS NULL OR a.backend_start=l.begun)) THEN"
+  /* Who does not get it asks again soon; meanwhile he follows. */
+  "    PERFORM FROM lease s WHERE s.one=1 AND s.epoch=l.epoch AND s.until=l.until FOR UPDATE SKIP LOCKED;"
+  "    IF FOUND THEN"
+  "     PERFORM set_config('synchronous_commit', 'on', true);"
+  "     epoch := greatest(l.epoch+1, (extract(epoch FROM t)*1000000)::bigint);"
+  "     UPDATE lease s SET epoch=look.epoch, until=t+term, pid=pg_backend_pid(), begun=(SELECT backend_start FROM pg_stat_activity WHERE pid=pg_backend_pid()) "
+  "WHERE s.one=1;"
+  "    END IF;"
+  "   END IF;"
+  "   IF epoch=0 AND l.followed<t-interval '1 second' THEN UPDATE lease s SET followed=t WHERE s.one=1; END IF;"
+  "  END IF;"
+  "  SELECT e.seq, i.cursor, i.facts_cursor, c.version INTO log_seq, index_seq, facts_seq, config FROM log_end e, index_state i, config_state c;"
+  "  followed := (l.followed>t-interval '10 seconds')::int;"
+  " END $$;"
+
+  "CREATE FUNCTION resign(a_epoch bigint) RETURNS void LANGUAGE sql AS $$ UPDATE lease SET until='-infinity', pid=0 WHERE one=1 AND epoch=a_epoch $$;"
+
+  /* a_end: the log's end that a change was decided on; NULL: whatever it is. */
+  "CREATE FUNCTION config_turn(a_version bigint, a_end bigint) RETURNS void LANGUAGE plpgsql AS $$"
+  " DECLARE last bigint;"
+  " BEGIN"
+  "  SELECT seq INTO last FROM log_end WHERE one=1 FOR UPDATE;"
+  "  UPDATE config_state SET version=version+1 WHERE one=1 AND version=a_version;"
+  "  IF NOT FOUND OR last<>a_end THEN RAISE EXCEPTION 'another node was faster' USING ERRCODE='TC006'; END IF;"
+  " END $$;"
+
+  "DROP FUNCTION IF EXISTS config_put;"
+  "CREATE FUNCTION config_put(a_kind int, a_id bigint, a_doc text, a_version bigint, a_end bigint) RETURNS bigint LANGUAGE plpgsql AS $$"
+  " DECLARE last bigint; number bigint := a_id;"
+  " BEGIN"
+  "  PERFORM config_turn(a_version, a_end);"
+  "  INSERT INTO config_ids VALUES(a_kind, 0) ON CONFLICT DO NOTHING;"
+  "  SELECT last_id INTO last FROM config_ids WHERE kind=a_kind FOR UPDATE;"
+  "  IF number=0 AND last=9223372036854775807 THEN RAISE EXCEPTION 'kind % has no number left', a_kind USING ERRCODE='TC003'; END IF;"
+  "  IF number=0 THEN number := last+1; END IF;"
+  "  IF number>last THEN UPDATE config_ids SET last_id=number WHERE kind=a_kind; END IF;"
+  "  INSERT INTO config VALUES(a_kind, number, a_doc) ON CONFLICT (kind, id) DO UPDATE SET doc=excluded.doc;"
+  "  RETURN number;"
+  " END $$;"
+
+  "CREATE FUNCTION config_remove(a_kind int, a_id bigint, a_version bigint, a_end bigint) RETURNS int LANGUAGE plpgsql AS $$"
+  " DECLARE n int;"
+  " BEGIN"
+  "  PERFORM config_turn(a_version, a_end);"
+  "  DELETE FROM config WHERE kind=a_kind AND id=a_id;"
+  "  GET DIAGNOSTICS n = ROW_COUNT;"
+  "  RETURN n;"
+  " END $$;"
+
+  /* a_expect: the end of the log that something was decided on; it is refused when an event of the kinds (a mask) stands behind it. a_now: the stamp of live events, which goes up to that of the
+     newest event where it lags by at most a_hold. */
+  "DROP FUNCTION IF EXISTS append;"
+  "CREATE FUNCTION append(a_batch uuid, a_kinds int[], a_ranks int[], a_created bigint[], a_amounts bigint[], a_refs bigint[], a_room text[], a_user text[], "
+  "a_peer text[],"
+  " a_body text[], a_target text[], a_metadata text[], a_key text[], a_currency text[], a_key_pos int[], a_key_h bigint[], a_key_g bigint[], a_key_after "
+  "bigint[],"
+  " a_grown int[], a_grown_by int[], a_expect bigint, a_expect_kinds bigint, a_now bigint, a_hold bigint, OUT first_seq bigint, OUT base_ids bigint[], OUT "
+  "known bigint[], OUT stamp bigint, OUT config bigint) LANGUAGE plpgsql AS $$"
+  " DECLARE l log_end%ROWTYPE; n int := cardinality(a_kinds);"
+  " BEGIN"
+  "  SELECT * INTO l FROM log_end WHERE one=1 FOR UPDATE;"
+  "  IF EXISTS(SELECT FROM refused WHERE batch=a_batch) THEN RAISE EXCEPTION 'this batch was said to be not stored' USING ERRCODE='TC001'; END IF;"
+  "  IF l.seq>a_expect THEN"
+  "   PERFORM FROM events WHERE seq>a_expect AND a_expect_kinds>>kind::int&1=1 LIMIT 1;"
+  "   IF FOUND THEN RAISE EXCEPTION 'another node was faster' USING ERRCODE='TC005'; END IF;"
+  "  END IF;"
+  "  PERFORM FROM unnest(a_key_h, a_key_g, a_key_after) i(h, g, after) JOIN keys k ON k.h=i.h AND k.g=i.g AND k.created_at>i.after LIMIT 1;"
+  "  IF FOUND THEN"
+  "   SELECT array_agg(coalesce((SELECT k.seq FROM keys k WHERE k.h=i.h AND k.g=i.g AND k.created_at>i.after ORDER BY k.created_at DESC, k.seq DESC LIMIT 1), "
+  "0)"
+  "    ORDER BY i.o) INTO known FROM unnest(a_key_h, a_key_g, a_key_after) WITH ORDINALITY i(h, g, after, o);"
+  "   RETURN;"
+  "  END IF;"
+  "  stamp := a_now;"
+  "  IF l.created_at>a_now AND l.created_at<=a_now+a_hold THEN"
+  "   stamp := l.created_at;"
+  "   a_created := array_replace(a_created, a_now, stamp);"
+  "  END IF;"
+  "  SELECT version INTO config FROM config_state WHERE one=1;"
+  "  first_seq := l.seq+1;"
+  "  base_ids := l.ids;"
+  "  INSERT INTO events SELECT l.seq+i.o, i.kind, l.ids[i.kind]+i.rank, i.created, i.amount, coalesce(i.ref, 0), i.room, i.u, i.peer, i.body, i.target, "
+  "i.metadata, i.key, i.currency"
+  "   FROM unnest(a_kinds, a_ranks, a_created, a_amounts, a_refs, a_room, a_user, a_peer, a_body, a_target, a_metadata, a_key, a_currency) WITH ORDINALITY"
+  "   i(kind, rank, created, amount, ref, room, u, peer, body, target, metadata, key, currency, o);"
+  "  INSERT INTO keys SELECT i.h, i.g, a_created[i.pos], l.seq+i.pos FROM unnest(a_key_h, a_key_g, a_key_pos) i(h, g, pos);"
+  "  INSERT INTO batches VALUES(l.seq+n, first_seq, a_batch);"
+  "  FOR i IN 1..cardinality(a_grown) LOOP l.ids[a_grown[i]] := l.ids[a_grown[i]]+a_grown_by[i]; END LOOP;"
+  "  UPDATE log_end SET seq=l.seq+n, created_at=a_created[n], ids=l.ids WHERE one=1;"
+  " END $$;";
