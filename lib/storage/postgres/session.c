@@ -62,7 +62,7 @@ int tci_pg_set_up(tci_pg *pg, int64_t deadline_us) {
   /* Who waits for the log's lock asks again, as with SQLite: so "nothing was stored" is sure. The log's commits are durable, and so is what is owed: a node that outlives a crash of the
    * server goes on behind it. What can be made again does not wait for the disk. */
   static const char *const durability[TCI_PG_ROLES] = {
-    [TCI_PG_WRITER] = "SET lock_timeout=500; " DURABLE,       [TCI_PG_INDEXER] = "SET synchronous_commit=off", [TCI_PG_WORKER] = DURABLE,
+    [TCI_PG_WRITER] = ("SET lock_timeout=500; " DURABLE),     [TCI_PG_INDEXER] = "SET synchronous_commit=off", [TCI_PG_WORKER] = DURABLE,
     [TCI_PG_WATCHER] = "SET synchronous_commit=off", /* taking over sets it for itself */
     [TCI_PG_READER] = "SET default_transaction_read_only=on",
   };
