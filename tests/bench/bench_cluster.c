@@ -35,19 +35,9 @@ typedef struct node {
 static node nodes[NODES];
 static const char *url;
 
-static tc_engine *open_node(void) {
-  tc_engine *engine = NULL;
-  tc_options options = TC_OPTIONS_INIT;
-  char node_url[512];
-  snprintf(node_url, sizeof node_url, "%s?options=-csearch_path%%3Dcluster", url);
-  options.storage_url = node_url;
-  if (tc_open(&engine, &options) != TC_OK) bench_die("tc_open: %s", tc_last_error());
-  return engine;
-}
-
 static void open_nodes(unsigned count, uint64_t seed) {
   (void)bench_pg_number(url, FORGET);
-  for (unsigned i = 0; i < count; i++) bench_flow_init(&nodes[i].flow, open_node(), seed * NODES + i, BENCH_SENDERS);
+  for (unsigned i = 0; i < count; i++) bench_flow_init(&nodes[i].flow, bench_pg_open(url, "cluster"), seed * NODES + i, BENCH_SENDERS);
 }
 
 static void close_nodes(unsigned count) {

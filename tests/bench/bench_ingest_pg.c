@@ -19,20 +19,10 @@ typedef struct rates {
   double durable, caught_up, cpu_s;
 } rates;
 
-static tc_engine *open_engine(const char *url) {
-  tc_engine *engine = NULL;
-  tc_options options = TC_OPTIONS_INIT;
-  char schema_url[512];
-  snprintf(schema_url, sizeof schema_url, "%s?options=-csearch_path%%3Dours", url);
-  options.storage_url = schema_url;
-  if (tc_open(&engine, &options) != TC_OK) bench_die("tc_open: %s", tc_last_error());
-  return engine;
-}
-
 static rates run_ours(const char *url, unsigned pair, uint64_t events, double *batch, int64_t *lag_max) {
   static bench_flow flow; /* outlives the engine's last callback */
   (void)bench_pg_number(url, "DROP SCHEMA IF EXISTS ours CASCADE");
-  bench_flow_init(&flow, open_engine(url), pair, BENCH_SENDERS);
+  bench_flow_init(&flow, bench_pg_open(url, "ours"), pair, BENCH_SENDERS);
   double cpu = bench_cpu_s();
   int64_t start = bench_now_us();
   bench_flow_run(&flow, events);

@@ -2,19 +2,15 @@
 
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 import unittest
 
 import harness
-from harness import OwnDaemonCase, run_once, tip, wait_for
+from harness import run_once, tip, wait_for
+from own_postgres import OwnPostgresCase
 from receiver import Receiver
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "postgres"))
-import server  # noqa: E402
 
 # As Hibernate makes them.
 TABLES = """
@@ -29,27 +25,20 @@ CREATE TABLE idempotency_records(idempotency_key varchar(255) PRIMARY KEY, creat
 """
 
 
-@unittest.skipUnless(server.binaries(), "no PostgreSQL server here: ./scripts/deps --test installs it")
-class ImportCase(OwnDaemonCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.database = server.Server().start()
-        cls.addClassCleanup(cls.database.clean_up)
-
+class ImportCase(OwnPostgresCase):
     def setUp(self):
         super().setUp()
-        self.name = "j" + self.id().rsplit(".", 1)[1][-40:]
-        self.sql("CREATE SCHEMA %s" % self.name, TABLES)
-        self.source = self.database.url(schema=self.name)
+        self.sql("CREATE SCHEMA %s" % self.schema, TABLES)
+        self.source = self.database.url(schema=self.schema)
 
     def sql(self, *texts):
-        return self.database.sql("SET client_min_messages=error; SET timezone='UTC'; %s SET search_path=%s; %s" % (texts[0] + ";" if len(texts) > 1 else "", self.name, texts[-1]))
+        return self.database.sql("SET client_min_messages=error; SET timezone='UTC'; %s SET search_path=%s; %s" % (texts[0] + ";" if len(texts) > 1 else "", self.schema, texts[-1]))
 
     def sqlite(self):
         return "sqlite:%s/tc.db" % self.scratch()
 
     def targets(self):
-        return (self.sqlite(), self.database.url(schema=self.name + "t"))
+        return (self.sqlite(), self.database.url(schema=self.schema + "t"))
 
     def run_import(self, target, *flags):
         return run_once("import", "--from", self.source, "--storage", target, *flags, timeout=120)
@@ -226,7 +215,7 @@ class OldDataTest(ImportCase):
         self.sql("UPDATE tips SET id=id+100")
         self.imported(target)
         self.assertEqual([line["id"] for line in self.lines(target)][:4], [1, 2, 3, 2101])
-        self.assertIn("no table tips", run_once("import", "--from", self.database.url(schema=self.name + "t"), "--storage", self.sqlite()).stderr)
+        self.assertIn("no table tips", run_once("import", "--from", self.database.url(schema=self.schema + "t"), "--storage", self.sqlite()).stderr)
         self.assertIn("must be postgresql", run_once("import", "--from", "sqlite:x", "--storage", self.sqlite()).stderr)
         done = run_once("import", "--from", "postgresql://u:s3cret@127.0.0.1:1/x", "--storage", self.sqlite())
         self.assertEqual(done.returncode, 1)
@@ -263,7 +252,7 @@ class KilledTest(ImportCase):
             found = re.match(r"(\d+) events", done.stdout)
             return int(found.group(1)) if found else 0
         try:
-            return int(self.database.sql("SELECT seq FROM %st.log_end" % self.name))
+            return int(self.database.sql("SELECT seq FROM %st.log_end" % self.schema))
         except RuntimeError:
             return 0
 

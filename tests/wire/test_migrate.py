@@ -1,19 +1,15 @@
 """tipcurrentd migrate: SQLite to PostgreSQL and back, killed in the middle, and what it refuses."""
 
 import json
-import pathlib
 import signal
 import sqlite3
 import subprocess
-import sys
 import unittest
 
 import harness
-from harness import OwnDaemonCase, reaction, run_once, tip, wait_for
+from harness import reaction, run_once, tip, wait_for
+from own_postgres import OwnPostgresCase
 from receiver import Receiver
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "postgres"))
-import server  # noqa: E402
 
 HOOKS = ("--allow-receivers", "127.0.0.0/8", "--webhook-retry-schedule", "1s,300s")
 
@@ -28,19 +24,9 @@ def export(storage):
     return done.stdout
 
 
-@unittest.skipUnless(server.binaries(), "no PostgreSQL server here: ./scripts/deps --test installs it")
-class MigrateCase(OwnDaemonCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.database = server.Server().start()
-        cls.addClassCleanup(cls.database.clean_up)
-
-    def setUp(self):
-        super().setUp()
-        self.name = "m" + self.id().rsplit(".", 1)[1][-40:]
-
+class MigrateCase(OwnPostgresCase):
     def postgres(self, more=""):
-        return self.database.url(schema=self.name + more)
+        return self.database.url(schema=self.schema + more)
 
     def sqlite(self, name="tc"):
         return "sqlite:%s/%s.db" % (self.scratch(), name)
@@ -194,7 +180,7 @@ class KilledTest(MigrateCase):
     def test_killed_on_the_way_there(self):
         def seen():
             try:
-                return int(self.database.sql("SELECT seq FROM %s.log_end" % self.name))
+                return int(self.database.sql("SELECT seq FROM %s.log_end" % self.schema))
             except RuntimeError:
                 return 0
 

@@ -5,33 +5,19 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import threading
 import time
 import unittest
 
+import server
 from harness import OwnDaemonCase, run_once, tip, wait_for
+from own_postgres import OwnPostgresCase
 from receiver import Receiver
 from stomp import open_stomp
 from test_sse import Stream
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "postgres"))
-import server  # noqa: E402
 
-
-@unittest.skipUnless(server.binaries(), "no PostgreSQL server here: ./scripts/deps --test installs it")
-class PostgresCase(OwnDaemonCase):
-    """A server of its own, so that it can be stopped."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.database = server.Server().start()
-        cls.addClassCleanup(cls.database.clean_up)
-
-    def setUp(self):
-        super().setUp()
-        self.schema = "t" + self.id().rsplit(".", 1)[1][-40:]
-
+class PostgresCase(OwnPostgresCase):
     def url(self, **more):
         return self.database.url(schema=self.schema, **more)
 
