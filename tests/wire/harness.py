@@ -6,6 +6,7 @@ import http
 import json
 import os
 import pathlib
+import pty
 import re
 import resource
 import select
@@ -43,6 +44,22 @@ def environment(extra=None):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TIPCURRENT_")}
     kept.update(extra or {})
     return kept
+
+
+def stopped_by_its_bar(number, past, *arguments):
+    """Runs a tool at a terminal and sends it a signal as soon as its bar says that more than so many events are stored: asking the log takes so long that it may be through. Gives how it ended."""
+    terminal, theirs = pty.openpty()
+    tool = subprocess.Popen([BINARY, *arguments], stdout=subprocess.DEVNULL, stderr=theirs, env=environment())
+    os.close(theirs)
+    seen = ""
+    with open(terminal, "rb", buffering=0) as bar:
+        try:
+            while not any(int(stored) > past for stored in re.findall(r"(\d+) of \d+ events", seen)):
+                seen += bar.read(4096).decode()
+        except OSError:
+            pass  # it has closed it: it is over
+        tool.send_signal(number)
+        return tool.wait(timeout=60)
 
 
 def run_once(*flags, timeout=20, cwd=None, env=None):

@@ -2,10 +2,8 @@
 
 import json
 import os
-import pty
 import re
 import signal
-import subprocess
 import unittest
 
 import harness
@@ -257,28 +255,13 @@ class KilledTest(ImportCase):
         except RuntimeError:
             return 0
 
-    def import_until(self, target, done, number):
-        """Sends a signal as soon as its bar says that more are stored: asking the log takes so long that it may be through. Gives how it ended."""
-        terminal, theirs = pty.openpty()
-        moving = subprocess.Popen([harness.BINARY, "import", "--from", self.source, "--storage", target], stdout=subprocess.DEVNULL, stderr=theirs, env=harness.environment())
-        os.close(theirs)
-        seen = ""
-        with open(terminal, "rb", buffering=0) as bar:
-            try:
-                while not any(int(stored) > done for stored in re.findall(r"(\d+) of \d+ events", seen)):
-                    seen += bar.read(4096).decode()
-            except OSError:
-                pass  # it has closed it: it is over
-            moving.send_signal(number)
-            return moving.wait(timeout=60)
-
     def kill_and_go_on(self, target):
         whole = self.TIPS + self.REACTIONS
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
             before = self.progress(target)
             if before > whole / 2:
                 break  # it may be through before we look again, and there is nothing in between to be found then
-            self.assertNotEqual(self.import_until(target, before, number), 0, "it was too fast to be killed in the middle")
+            self.assertNotEqual(harness.stopped_by_its_bar(number, before, "import", "--from", self.source, "--storage", target), 0, "it was too fast to be killed in the middle")
             refused = run_once("--storage", target, "--listen", "127.0.0.1:0")
             self.assertIn("has not come to its end", refused.stderr)
         # A source that is another one now is not mixed in.
