@@ -10,7 +10,6 @@
 #include "webhook/sign.h"
 #include "webhook/text.h"
 
-#define LINES_BYTES 511
 #define LINES_MAX (16u << 10)
 #define PREPARED_FOR_US 5000000
 #define BODY_MAX (8u << 20)
@@ -124,33 +123,35 @@ static void put_id(const tci_parcel *parcel, char *out, size_t size) {
   else (void)snprintf(out, size, "test_%lld_%lld", (long long)parcel->first_us, hook);
 }
 
-static int put_signatures(tci_webhooks *w, tci_parcel *parcel, const char *id, int64_t now_us) {
-  const tci_hook *hook = parcel->hook;
-  tc_text secret = span(hook->secret), body = parcel->send.body;
+static int put_signatures(tci_parcel *parcel, const char *id, int64_t now_us) {
+  tci_hook *hook = parcel->hook;
+  const tci_signer *signer = tci_hook_signer(hook, 0);
+  int overlaps = hook->before && now_us < hook->before_until_us;
+  const tci_signer *before = overlaps ? tci_hook_signer(hook, 1) : NULL;
+  tc_text body = parcel->send.body;
   char signature[TCI_SIGNATURE_SIZE];
   tci_buf *lines = &parcel->lines;
-  int rc = tci_sign_body(secret, body, signature);
+  int rc = signer && (before || !overlaps) ? tci_sign_body(signer, body, signature) : TC_ENOMEM;
   if (rc) return rc;
   (void)tci_buf_printf(lines, "X-TipCurrent-Signature: %s", signature);
   (void)tci_buf_append(lines, "", 1);
   (void)tci_buf_puts(lines, "webhook-signature: ");
-  rc = tci_sign_standard(secret, id, now_us / 1000000, body, lines);
-  if (!rc && hook->before && now_us < hook->before_until_us) {
+  rc = tci_sign_standard(signer, id, now_us / 1000000, body, lines);
+  if (!rc && before) {
     (void)tci_buf_puts(lines, " ");
-    rc = tci_sign_standard(span(hook->before), id, now_us / 1000000, body, lines);
+    rc = tci_sign_standard(before, id, now_us / 1000000, body, lines);
   }
   (void)tci_buf_append(lines, "", 1);
-  (void)w;
   return rc ? rc : lines->err;
 }
 
-static int set_headers(tci_webhooks *w, tci_parcel *parcel, int64_t now_us) {
+static int set_headers(tci_parcel *parcel, int64_t now_us) {
   char name[TCI_EVENT_NAME_SIZE];
   char id[96];
   tci_buf *lines = &parcel->lines;
   size_t n = 0;
   put_id(parcel, id, sizeof id);
-  (void)tci_buf_room(lines, LINES_BYTES); /* at once, what is needed as a rule */
+  (void)tci_buf_room(lines, TCI_LINES_BYTES); /* at once, what is needed as a rule */
   (void)tci_buf_puts(lines, "Content-Type: application/json");
   (void)tci_buf_append(lines, "", 1);
   (void)tci_buf_printf(lines, "X-TipCurrent-Event: %s", event_name(parcel, name));
@@ -163,7 +164,7 @@ static int set_headers(tci_webhooks *w, tci_parcel *parcel, int64_t now_us) {
   (void)tci_buf_append(lines, "", 1);
   (void)tci_buf_printf(lines, "User-Agent: tipcurrent/%s", TC_VERSION);
   (void)tci_buf_append(lines, "", 1);
-  int rc = put_signatures(w, parcel, id, now_us);
+  int rc = put_signatures(parcel, id, now_us);
   if (rc) return rc;
   for (size_t at = 0; at < lines->len; at += strlen(lines->data + at) + 1) parcel->headers[n++] = lines->data + at;
   parcel->headers[n] = NULL;
@@ -322,7 +323,7 @@ int tci_parcel_prepare(tci_webhooks *w, tci_parcel *parcel) {
   tci_buf_clear(&parcel->body);
   int64_t now_us = tci_webhooks_now_us(w);
   int rc = set_body(w, parcel);
-  if (!rc) rc = set_headers(w, parcel, now_us);
+  if (!rc) rc = set_headers(parcel, now_us);
   if (!rc) parcel->prepared_us = now_us;
   return rc;
 }

@@ -336,6 +336,7 @@ static int turn(tci_webhooks *w) {
   serve_active(w);
   record_late(w);
   tci_ledger_trim(w);
+  atomic_store_explicit(&w->busy, w->in_flight != 0, memory_order_relaxed);
   return more;
 }
 
@@ -426,6 +427,7 @@ void tci_webhooks_end(tci_webhooks *w) {
   tci_sub_close(w->sub);
   tci_free(w->due);
   w->running = 0;
+  atomic_store(&w->busy, 0);
 }
 
 void *tci_webhooks_main(void *arg) {

@@ -4,24 +4,38 @@
 #include "base/mem.h"
 #include "engine/webhooks.h"
 
-enum { NONE = 0, WAITS, IN_HAND, MADE };
+#define CLAIM 8 /* parcels signed for one look at what the two threads share: some 25 us, which is what the dispatcher may have to wait */
 
-static void unlink_parcel(tci_helper *h, tci_parcel *parcel) {
-  if (parcel->prev_unsigned) parcel->prev_unsigned->next_unsigned = parcel->next_unsigned;
-  else h->first = parcel->next_unsigned;
-  if (parcel->next_unsigned) parcel->next_unsigned->prev_unsigned = parcel->prev_unsigned;
-  else h->last = parcel->prev_unsigned;
+enum { NONE = 0, PUT, WAITS, IN_HAND, MADE };
+
+static void append(tci_unsigned *list, tci_parcel *parcel) {
+  parcel->next_unsigned = NULL;
+  parcel->prev_unsigned = list->last;
+  if (list->last) list->last->next_unsigned = parcel;
+  else list->first = parcel;
+  list->last = parcel;
 }
 
-static void sign_first(tci_webhooks *w, tci_helper *h) {
-  tci_parcel *parcel = h->first;
-  unlink_parcel(h, parcel);
-  parcel->signing = IN_HAND;
+static void unlink_parcel(tci_unsigned *list, tci_parcel *parcel) {
+  if (parcel->prev_unsigned) parcel->prev_unsigned->next_unsigned = parcel->next_unsigned;
+  else list->first = parcel->next_unsigned;
+  if (parcel->next_unsigned) parcel->next_unsigned->prev_unsigned = parcel->prev_unsigned;
+  else list->last = parcel->prev_unsigned;
+}
+
+static void sign_some(tci_webhooks *w, tci_helper *h) {
+  tci_parcel *claimed[CLAIM];
+  size_t n = 0;
+  for (; n < CLAIM && h->waits.first; n++) {
+    claimed[n] = h->waits.first;
+    unlink_parcel(&h->waits, claimed[n]);
+    atomic_store(&claimed[n]->signing, IN_HAND);
+  }
   (void)pthread_mutex_unlock(&h->mutex);
-  int rc = tci_parcel_prepare(w, parcel);
+  /* After the store the parcel is the dispatcher's, who may free it. */
+  for (size_t i = 0; i < n; i++) atomic_store(&claimed[i]->signing, tci_parcel_prepare(w, claimed[i]) ? NONE : MADE);
   (void)pthread_mutex_lock(&h->mutex);
-  parcel->signing = rc ? NONE : MADE;
-  if (h->awaited == parcel) (void)pthread_cond_signal(&h->done);
+  if (h->awaited) (void)pthread_cond_signal(&h->done);
 }
 
 static void do_work(tci_webhooks *w, tci_helper *h) {
@@ -39,7 +53,7 @@ static void *run(void *arg) {
   (void)pthread_mutex_lock(&h->mutex);
   while (!h->stop) {
     if (h->has_work) do_work(w, h);
-    else if (h->first) sign_first(w, h);
+    else if (h->waits.first) sign_some(w, h);
     else (void)tci_cond_wait(&h->bell, &h->mutex, -1);
   }
   (void)pthread_mutex_unlock(&h->mutex);
@@ -78,42 +92,44 @@ void tci_helper_sign(tci_webhooks *w, tci_parcel *parcel) {
   tci_helper *h = &w->helper;
   if (!h->open || parcel->handed) return;
   if (!h->thread.started && tci_thread_start(&h->thread, "tc-helper", run, w)) return; /* then whoever sends signs */
+  /* By the thread that will free it: two threads at one arena of malloc wait for each other. */
+  if (!tci_buf_room(&parcel->lines, TCI_LINES_BYTES)) return;
   tci_hook_unref(parcel->hook);
   parcel->hook = tci_hook_ref(parcel->target->hook);
   parcel->handed = 1;
-  (void)pthread_mutex_lock(&h->mutex);
-  parcel->signing = WAITS;
-  parcel->next_unsigned = NULL;
-  parcel->prev_unsigned = h->last;
-  if (h->last) h->last->next_unsigned = parcel;
-  else h->first = parcel;
-  h->last = parcel;
-  (void)pthread_mutex_unlock(&h->mutex);
-  h->brought = 1;
+  atomic_store_explicit(&parcel->signing, PUT, memory_order_relaxed);
+  append(&h->put, parcel);
 }
 
 void tci_helper_ring(tci_webhooks *w) {
   tci_helper *h = &w->helper;
-  if (!h->brought) return;
-  (void)pthread_cond_signal(&h->bell); /* with the mutex free: it need not wait for us once it is awake; what was put is in the list by now */
-  h->brought = 0;
+  if (!h->put.first) return;
+  for (tci_parcel *parcel = h->put.first; parcel; parcel = parcel->next_unsigned) atomic_store_explicit(&parcel->signing, WAITS, memory_order_relaxed);
+  (void)pthread_mutex_lock(&h->mutex);
+  h->put.first->prev_unsigned = h->waits.last;
+  if (h->waits.last) h->waits.last->next_unsigned = h->put.first;
+  else h->waits.first = h->put.first;
+  h->waits.last = h->put.last;
+  (void)pthread_mutex_unlock(&h->mutex);
+  h->put = (tci_unsigned){NULL, NULL};
+  (void)pthread_cond_signal(&h->bell);
 }
 
 int tci_helper_take(tci_webhooks *w, tci_parcel *parcel) {
   tci_helper *h = &w->helper;
   if (!parcel->handed) return 0;
-  (void)pthread_mutex_lock(&h->mutex);
-  if (parcel->signing == WAITS) {
-    unlink_parcel(h, parcel);
-    parcel->signing = NONE;
+  int state = atomic_load(&parcel->signing);
+  if (state == PUT) unlink_parcel(&h->put, parcel);
+  if (state == WAITS || state == IN_HAND) {
+    (void)pthread_mutex_lock(&h->mutex);
+    h->awaited = 1;
+    while ((state = atomic_load(&parcel->signing)) == IN_HAND) (void)tci_cond_wait(&h->done, &h->mutex, -1); /* for microseconds */
+    h->awaited = 0;
+    if (state == WAITS) unlink_parcel(&h->waits, parcel);
+    (void)pthread_mutex_unlock(&h->mutex);
   }
-  h->awaited = parcel;
-  while (parcel->signing == IN_HAND) (void)tci_cond_wait(&h->done, &h->mutex, -1); /* for microseconds */
-  h->awaited = NULL;
-  int made = parcel->signing == MADE;
-  (void)pthread_mutex_unlock(&h->mutex);
   parcel->handed = 0;
-  return made;
+  return state == MADE;
 }
 
 int tci_helper_is_there(const tci_webhooks *w) { return w->helper.thread.started; }

@@ -7,6 +7,7 @@
 #include "engine/goals.h"
 #include "engine/nodes.h"
 #include "engine/rollup/rollup.h"
+#include "engine/webhooks.h"
 
 /* Small index transactions cost far more a row, and the tail answers for what is not indexed. So a few events wait this long for company. */
 #define LINGER_US 200000
@@ -103,6 +104,7 @@ int64_t tci_indexer_pause_us(const tc_engine *engine) {
   if (engine->nodes && !atomic_load(&engine->nodes->index_epoch)) return LINGER_US;
   if (r->more == TCI_ROLLUP_AT_ONCE) return 0;
   int64_t behind = backlog(engine), idle_us = r->more == TCI_ROLLUP_SOON && r->idle_us > LINGER_US ? LINGER_US : r->idle_us;
+  if (!idle_us && tci_webhooks_busy(engine)) idle_us = IDLE_SLICE_US; /* as while it indexes: it can wait, and deliveries are waited for */
   if (!engine->ops->derive) return behind ? LINGER_US : IDLE_SLICE_US;
   return behind >= LINGER_EVENTS ? 0 : behind ? LINGER_US : idle_us;
 }

@@ -77,6 +77,8 @@ void tci_webhooks_wake(tc_engine *engine) {
   else w->transport.wake(w->transport.userdata);
 }
 
+int tci_webhooks_busy(const tc_engine *engine) { return engine->webhooks && atomic_load_explicit(&engine->webhooks->busy, memory_order_relaxed); }
+
 void tci_webhooks_free(tci_webhooks *w) {
   if (!w) return;
   if (w->own_transport) tci_curl_close(&w->transport);

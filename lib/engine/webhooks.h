@@ -28,6 +28,7 @@
 #define TCI_RECORD_AFTER_US 1000000 /* a parcel that is not delivered by then becomes owed */
 #define TCI_LEDGER_ROWS 512         /* a commit at the latest */
 #define TCI_LEDGER_US 100000
+#define TCI_LINES_BYTES 511 /* of a parcel's headers, as a rule */
 
 typedef struct tci_target tci_target;
 typedef struct tci_parcel tci_parcel;
@@ -38,8 +39,8 @@ struct tci_parcel {
   tci_parcel *next_waiting;
   tci_parcel *prev_sending, *next_sending;
   tci_parcel *prev_unsigned, *next_unsigned;
-  int handed;  /* the helper has it, or had: body, lines, headers and prepared_us are his until tci_helper_take */
-  int signing; /* the helper's */
+  int handed;         /* the helper has it, or had: body, lines, headers and prepared_us are his until tci_helper_take */
+  atomic_int signing; /* helper.c's: whose it is */
   tci_target *target;
   tci_hook *hook;  /* as it was when the attempt began, or was made ready */
   tc_event *event; /* NULL: a test */
@@ -55,15 +56,20 @@ struct tci_parcel {
   const char *headers[16];
 };
 
+typedef struct tci_unsigned {
+  tci_parcel *first, *last;
+} tci_unsigned;
+
 /* What the two threads share is under mutex. */
 typedef struct tci_helper {
   pthread_mutex_t mutex;
   pthread_cond_t bell, done;
   tci_thread thread; /* started by the first parcel that has to wait */
-  tci_parcel *first, *last, *awaited;
+  tci_unsigned waits;
+  int awaited;           /* the dispatcher waits for a parcel */
   int has_work, work_rc; /* the ledger has something to be done; what became of it */
   int open, stop;
-  int brought; /* the dispatcher's: something was put since it was rung for */
+  tci_unsigned put; /* the dispatcher's: since it was rung for */
 } tci_helper;
 
 struct tci_target {
@@ -135,6 +141,7 @@ typedef struct tci_webhooks {
   int own_transport; /* curl's */
   tci_thread thread;
   atomic_int stop;
+  atomic_int busy;  /* deliveries are under way */
   atomic_int armed; /* 1: nothing was seen, whoever brings something has to wake; without threads: 0 when there is something */
 
   /* The dispatcher's own. */
@@ -168,6 +175,7 @@ int tci_webhooks_start(tci_webhooks *webhooks);
 void tci_webhooks_stop(tci_webhooks *webhooks); /* joins the thread; takes NULL */
 void tci_webhooks_free(tci_webhooks *webhooks); /* takes NULL */
 void tci_webhooks_wake(tc_engine *engine);      /* there may be something new */
+int tci_webhooks_busy(const tc_engine *engine); /* 1: deliveries are under way, as far as has been said lately. Any thread */
 /* TC_OK; TC_ENOTSUP with its detail: libcurl, which is loaded here at the latest, is missing. Any thread; blocks for file I/O the first time. */
 int tci_webhooks_can_send(const tci_webhooks *webhooks);
 

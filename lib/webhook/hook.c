@@ -103,7 +103,10 @@ int tci_hook_request(const tci_hook_parts *p, char out[TCI_HOOK_REQUEST_SIZE]) {
   put_text(&asked, ",", "url", p->url);
   put_text(&asked, ",", "events", p->events);
   put_text(&asked, ",", "description", p->description);
-  int rc = asked.err ? asked.err : tci_sign_body(span(p->secret), (tc_text){asked.data, asked.len}, out);
+  tci_signer *signer = tci_signer_new(span(p->secret));
+  int rc = asked.err ? asked.err : TC_ENOMEM;
+  if (!asked.err && signer) rc = tci_sign_body(signer, (tc_text){asked.data, asked.len}, out);
+  tci_signer_free(signer);
   tci_buf_free(&asked);
   return rc;
 }
@@ -198,8 +201,20 @@ void tci_hook_unref(tci_hook *hook) {
   wipe(hook->secret);
   wipe(hook->before);
   wipe(hook->request);
+  tci_signer_free(hook->signer);
+  tci_signer_free(hook->before_signer);
   tci_free(hook->json);
   tci_free(hook);
+}
+
+const tci_signer *tci_hook_signer(tci_hook *hook, int before) {
+  _Atomic(tci_signer *) *place = before ? &hook->before_signer : &hook->signer;
+  tci_signer *known = atomic_load(place);
+  if (known) return known;
+  tci_signer *made = tci_signer_new(span(before ? hook->before : hook->secret));
+  if (!made || atomic_compare_exchange_strong(place, &known, made)) return made;
+  tci_signer_free(made); /* another thread was faster */
+  return known;
 }
 
 static int put_secret(tci_buf *out, const char *name, int64_t id, const char *secret, const uint8_t *key, const tc_random *random) {

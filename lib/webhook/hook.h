@@ -23,6 +23,7 @@ struct tc_webhook {
   const char *room, *url, *events, *secret, *before, *description, *key, *request;
   char *json;
   size_t json_len;
+  _Atomic(tci_signer *) signer, before_signer; /* made by the first delivery */
   char bytes[];
 };
 typedef struct tc_webhook tci_hook;
@@ -50,6 +51,9 @@ void tci_hook_unref(tci_hook *hook); /* takes NULL; wipes the secrets */
 int tci_hook_encode(const tci_hook *hook, const uint8_t *seal_key, const tc_random *random, tci_buf *out);
 /* TC_OK, TC_ENOMEM, TC_ECORRUPT (not a document of ours; sealed with another key). */
 int tci_hook_decode(int64_t id, tc_text doc, const uint8_t *seal_key, tci_hook **out);
+
+/* Of its secret, or of the one before. Any thread; NULL: out of memory. */
+const tci_signer *tci_hook_signer(tci_hook *hook, int before);
 
 /* 1 when it wants events of that name. */
 int tci_hook_wants(const tci_hook *hook, const char *event_name);

@@ -32,7 +32,9 @@ static int sign_and_seal(void) {
   tci_buf_init(&out, 1000);
   tci_buf_init(&sealed, 1000);
   tci_buf_init(&back, 1000);
-  int err = tci_sign_standard((tc_text){"whsec_AAAA", 10}, "msg_1", 1, (tc_text){"{}", 2}, &out);
+  tci_signer *signer = tci_signer_new((tc_text){"whsec_AAAA", 10});
+  int err = signer ? tci_sign_standard(signer, "msg_1", 1, (tc_text){"{}", 2}, &out) : TC_ENOMEM;
+  tci_signer_free(signer);
   ck_assert_uint_eq(out.len, err ? 0 : 47);
   if (!err) err = tci_seal(key, 7, (tc_text){"s3cret", 6}, zeros, NULL, &sealed);
   ck_assert(!err || !sealed.len);

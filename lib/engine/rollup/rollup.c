@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "engine/nodes.h"
 #include "engine/rollup/cells.h"
+#include "engine/webhooks.h"
 
 #define BYTES_DEFAULT (UINT64_C(128) << 20)
 #define BYTES_LEAST (UINT64_C(64) << 10)
@@ -322,8 +323,8 @@ void tci_rollup_step(tc_engine *engine, tc_event *const *events, size_t n, tci_r
   int rc = step(rollup, events, n, &soon);
   note(rollup, rc);
   int behind = !rc && (tci_rollup_is_mending(rollup) || atomic_load(&rollup->seq) < bound_of(engine));
-  if (run_job(rollup) || (behind && !soon) || (!rc && learns)) *more = TCI_ROLLUP_AT_ONCE;
-  else if (soon || (rollup->dirty_since_us && tci_nodes_is_followed(engine))) *more = TCI_ROLLUP_SOON;
+  if (run_job(rollup) || (behind && !soon) || (!rc && learns && !tci_webhooks_busy(engine))) *more = TCI_ROLLUP_AT_ONCE;
+  else if (soon || learns || (rollup->dirty_since_us && tci_nodes_is_followed(engine))) *more = TCI_ROLLUP_SOON;
 }
 
 /* ---- jobs ---- */

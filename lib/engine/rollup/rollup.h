@@ -27,7 +27,7 @@ void tci_rollup_close(tci_rollup *rollup);
 typedef enum tci_rollup_more {
   TCI_ROLLUP_DONE = 0,
   TCI_ROLLUP_AT_ONCE, /* there is more to do, ask again */
-  TCI_ROLLUP_SOON     /* there is, and it waits for the end of a storm: ask again within a fifth of a second */
+  TCI_ROLLUP_SOON     /* there is, and it waits for the end of a storm, or gives way to deliveries: ask again within a fifth of a second */
 } tci_rollup_more;
 /* Indexer's thread: these events follow what was given last, or are given again, or leave a hole: then they are read from the log. n may be 0. Failures are
  * logged and tried again: they are not the index's. */
