@@ -29,6 +29,7 @@
 
 #define HEADERS_MAX 24
 #define KEEP_BYTES TCI_TEXT_SIZE(TCI_RESPONSE_KEEP_POINTS)
+#define EXPECT_BYTES 1024 /* no version of curl expects a 100 for less */
 #define READY_MAX 64
 #define SWEEP_MS 250
 #define LATE_US INT64_C(500000) /* curl ends its own transfers before that */
@@ -44,6 +45,7 @@ typedef struct transfer {
   int64_t began_us, retry_after_us;
   const char *why; /* static, or the transport's: refused before anything was sent */
   int refused;     /* an address was not allowed */
+  char url[256];   /* what the handle has, if it is not longer; "": none of ours */
   char detail[CURL_ERROR_SIZE];
 } transfer;
 
@@ -143,7 +145,7 @@ static int set_constants(transfer *of) {
   CURLcode rc = CURLE_OK;
   for (size_t i = 0; !rc && i < sizeof numbers / sizeof numbers[0]; i++) rc = curl_easy_setopt(of->easy, numbers[i].option, numbers[i].value);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_PROXY, ""); /* not even what the environment says: the address of a proxy is not the receiver's */
+  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_NOPROXY, "*"); /* whatever the environment says: the address of a proxy is not the receiver's */
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_PRIVATE, of);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_ERRORBUFFER, of->detail);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -187,15 +189,32 @@ static transfer *take_transfer(curl *self) {
 
 /* The nodes are ours and point to the caller's text: curl reads lists that were set, it neither copies nor frees them. */
 static int set_headers(transfer *of, const char *const *headers) {
-  static char no_expect[] = "Expect:"; /* or a body of more than a megabyte waits a second for receivers that know no 100 */
+  static char no_expect[] = "Expect:"; /* or a large body waits a second for receivers that know no 100 */
   size_t count = 0;
-  of->headers[0] = (struct curl_slist){no_expect, NULL};
-  for (; headers && headers[count]; count++) {
-    if (count == HEADERS_MAX) return TC_ELIMIT;
-    of->headers[count].next = &of->headers[count + 1];
-    of->headers[count + 1] = (struct curl_slist){(char *)headers[count], NULL};
+  /* No more lines than needed: curl walks over all of them for each of some forty names that it wants to know about. */
+  if (of->send->body.len >= EXPECT_BYTES) of->headers[count++].data = no_expect;
+  for (size_t i = 0; headers && headers[i]; i++) {
+    if (i == HEADERS_MAX) return TC_ELIMIT;
+    of->headers[count++].data = (char *)headers[i];
   }
-  return curl_easy_setopt(of->easy, CURLOPT_HTTPHEADER, of->headers) ? TC_ENOMEM : TC_OK;
+  for (size_t i = 0; i < count; i++) of->headers[i].next = i + 1 < count ? &of->headers[i + 1] : NULL;
+  return curl_easy_setopt(of->easy, CURLOPT_HTTPHEADER, count ? of->headers : NULL) ? TC_ENOMEM : TC_OK;
+}
+
+/* The policy is asked again at each attempt: it may have changed since the URL was registered. But not while this transport lives, so what the handle has is allowed. */
+static int set_url(transfer *of, const char *text) {
+  tci_url url;
+  size_t len = strlen(text);
+  if (of->easy && len && len < sizeof of->url && !memcmp(of->url, text, len + 1)) return TC_OK;
+  of->url[0] = '\0';
+  if (tci_policy_url(of->curl->policy, (tc_text){text, len}, &url, &of->why)) return TC_OK;
+  if (!of->easy) {
+    of->why = of->curl->missing;
+    return TC_OK;
+  }
+  if (curl_easy_setopt(of->easy, CURLOPT_URL, text)) return TC_ENOMEM;
+  if (len < sizeof of->url) memcpy(of->url, text, len + 1);
+  return TC_OK;
 }
 
 static int prepare(transfer *of, tc_send *send) {
@@ -206,15 +225,9 @@ static int prepare(transfer *of, tc_send *send) {
   of->why = NULL;
   of->detail[0] = '\0';
   of->began_us = tci_sys_monotonic_us(NULL);
-  tci_url url;
-  /* Again at each attempt: the configuration may have changed since the URL was registered. */
-  if (tci_policy_url(of->curl->policy, (tc_text){send->url, strlen(send->url)}, &url, &of->why)) return TC_OK;
-  if (!of->easy) {
-    of->why = of->curl->missing;
-    return TC_OK;
-  }
-  CURLcode rc = curl_easy_setopt(of->easy, CURLOPT_URL, send->url);
-  if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)send->body.len);
+  int err = set_url(of, send->url);
+  if (err || of->why) return err;
+  CURLcode rc = curl_easy_setopt(of->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)send->body.len);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_POSTFIELDS, send->body.ptr ? send->body.ptr : "");
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)send->connect_ms);
   if (!rc) rc = curl_easy_setopt(of->easy, CURLOPT_TIMEOUT_MS, (long)send->total_ms);
@@ -307,7 +320,9 @@ static int peer_is_public(const transfer *of) {
   } peer = {.v6 = {.sin6_family = AF_INET6}};
   char *text = NULL;
   if (curl_easy_getinfo(of->easy, CURLINFO_PRIMARY_IP, &text) || !text) return 0;
-  if (inet_pton(AF_INET6, text, &peer.v6.sin6_addr) != 1) {
+  if (strchr(text, ':')) {
+    if (inet_pton(AF_INET6, text, &peer.v6.sin6_addr) != 1) return 0;
+  } else {
     peer.v4 = (struct sockaddr_in){.sin_family = AF_INET};
     if (inet_pton(AF_INET, text, &peer.v4.sin_addr) != 1) return 0;
   }
