@@ -19,7 +19,8 @@
  *  - pending counts the lines without an answer, and one share of tc_batch_submit's own until it has handed over the last line: so it is 0 only when all is said.
  *  - The last one out frees: the caller, or the line that is answered when the caller has gone.
  */
-#define GRACE_US 1000000   /* the writer answers by the deadline, unless it hangs in the disk */
+#define GRACE_US 1000000 /* the writer answers by the deadline, unless it hangs in the disk */
+#define WAKE_LINES 64 /* so many are submitted before the writer is woken: a small batch is one commit, a large one is committed while the rest of it is read */
 #define ROOM_RETRY_US 2000 /* between two looks at a queue that others have filled */
 
 typedef struct batch_line {
@@ -35,6 +36,8 @@ struct tc_batch {
   size_t pending, wake_at; /* moved is signalled when pending comes down to wake_at */
   atomic_size_t failed;
   int abandoned;
+  tc_batch_done_fn done;
+  void *userdata;
   size_t count;
   batch_line lines[];
 };
@@ -60,8 +63,10 @@ static void drop_share(tc_batch *b) {
   size_t left = --b->pending;
   if (left <= b->wake_at) pthread_cond_broadcast(&b->moved);
   int last = !left && b->abandoned;
+  tc_batch_done_fn done = left ? NULL : b->done;
   pthread_mutex_unlock(&b->mutex);
   if (last) destroy(b);
+  else if (done) done(b, b->userdata); /* it is not freed before that; without a done it may be freed by now */
 }
 
 /* On the writer's thread. */
@@ -186,7 +191,8 @@ static int wait_down_to(tc_batch *b, size_t level, int64_t timeout_us) {
 static int wait_for_room(tc_batch *b, int64_t *patience_us) {
   tc_engine *engine = b->engine;
   int64_t began_us = tci_sys_monotonic_us(NULL);
-  if (tci_engine_in_writer(engine) || *patience_us <= 0) return 0;
+  tci_queue_wake(engine);
+  if (b->done || tci_engine_in_writer(engine) || *patience_us <= 0) return 0;
   pthread_mutex_lock(&b->mutex);
   size_t ours = b->pending - 1;
   pthread_mutex_unlock(&b->mutex);
@@ -212,7 +218,9 @@ static void submit_line(tc_engine *engine, const tc_batch_options *o, tc_text te
       pthread_mutex_lock(&b->mutex);
       b->pending++; /* before the submit: done may run before it returns */
       pthread_mutex_unlock(&b->mutex);
+      tci_queue_hold(1);
       rc = submit_json(engine, o->kind, text, key, l);
+      tci_queue_hold(0);
       if (rc) {
         pthread_mutex_lock(&b->mutex);
         b->pending--; /* our own share is still there */
@@ -243,7 +251,7 @@ no_mutex:
 }
 
 static int check_options(const tc_batch_options *theirs, tc_batch_options *o) {
-  int rc = tci_sized_in(o, sizeof *o, sizeof *o, theirs, "options");
+  int rc = tci_sized_in(o, sizeof *o, TCI_SIZED_UP_TO(tc_batch_options, line_max_bytes), theirs, "options");
   if (rc) return rc;
   if (o->kind > TC_KIND_REACTION && o->kind != TC_KIND_REFUND) return tci_fail(TC_EINVAL, "kind: %u cannot be made in a batch", o->kind);
   if (o->lines_max > TC_BATCH_LINES_MAX) return tci_fail(TC_EINVAL, "lines_max: at most %d", TC_BATCH_LINES_MAX);
@@ -258,16 +266,22 @@ int tc_batch_submit(tc_engine *engine, const tc_batch_options *options, const ch
   int rc = tci_door_check(engine);
   if (!rc) rc = check_options(options, &o);
   if (rc) return rc;
-  if (!lines || !out) return tci_fail(TC_EINVAL, "%s: must not be NULL", lines ? "out" : "lines");
+  if (!lines || (!out && !o.done)) return tci_fail(TC_EINVAL, "%s: must not be NULL", lines ? "out" : "lines");
   size_t count = count_lines(rest, o.lines_max);
   if (!count) return tci_fail(TC_EINVAL, "lines: there is none");
   if (count > o.lines_max) return tci_fail(TC_ELIMIT, "lines: more than %u, nothing was stored", o.lines_max);
   tc_batch *b = batch_new(engine, count);
   if (!b) return tci_fail(TC_ENOMEM, "out of memory for a batch of %zu lines", count);
+  b->done = o.done;
+  b->userdata = o.userdata;
   int64_t patience_us = engine->create_deadline_us;
-  for (size_t i = 0; i < count && next_line(&rest, &line); i++) submit_line(engine, &o, line, &b->lines[i], &patience_us);
+  for (size_t i = 0; i < count && next_line(&rest, &line); i++) {
+    submit_line(engine, &o, line, &b->lines[i], &patience_us);
+    if (i % WAKE_LINES == WAKE_LINES - 1) tci_queue_wake(engine);
+  }
+  tci_queue_wake(engine);
   tci_fail_clear();
-  *out = b;
+  if (out) *out = b;
   drop_share(b);
   return TC_OK;
 }

@@ -46,6 +46,8 @@ static const tc_abi_member layout[] = {
   MEMBER(tc_batch_options, kind),
   MEMBER(tc_batch_options, lines_max),
   MEMBER(tc_batch_options, line_max_bytes),
+  MEMBER(tc_batch_options, done),
+  MEMBER(tc_batch_options, userdata),
   WHOLE(tc_board_query),
   MEMBER(tc_board_query, size),
   MEMBER(tc_board_query, room_id),

@@ -133,6 +133,8 @@ int tci_queue_init(tci_queue *queue);
 void tci_queue_destroy(tci_queue *queue);
 /* Takes the record (validated) for the writer. TC_OK, TC_EBUSY, TC_ECLOSED, TC_ENOMEM, each with its detail. */
 int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done, void *userdata);
+void tci_queue_hold(int on);            /* of this thread's submits: 1: they wake nobody, tci_queue_wake is going to */
+void tci_queue_wake(tc_engine *engine); /* the writer, if something waits for him */
 /* Writer's thread: waits for work, and a little for most of a recent batch. */
 void tci_queue_wait(tc_engine *engine, size_t recent);
 int tci_queue_has_work(tc_engine *engine); /* also: it is closing, and the writer has not ended */

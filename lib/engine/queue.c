@@ -29,6 +29,18 @@ void tci_queue_destroy(tci_queue *queue) {
   (void)pthread_mutex_destroy(&queue->mutex);
 }
 
+/* What this thread submits is a part of more: it wakes the writer itself, who else would commit the first part alone. */
+static _Thread_local int held;
+
+void tci_queue_hold(int on) { held = on; }
+
+void tci_queue_wake(tc_engine *engine) {
+  tci_queue *queue = &engine->queue;
+  pthread_mutex_lock(&queue->mutex);
+  if (queue->head && queue->writer_waits) pthread_cond_signal(&queue->filled);
+  pthread_mutex_unlock(&queue->mutex);
+}
+
 int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done, void *userdata) {
   if (record->text[TC_COL_KEY].ptr && !tci_engine_ready(engine)) {
     return tci_fail(TC_EBUSY, "the indexes are being rebuilt, idempotency keys cannot be checked yet");
@@ -60,7 +72,7 @@ int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done
     queue->bytes += item->bytes;
     queue->count++;
     queue->queued++;
-    if (queue->writer_waits) pthread_cond_signal(&queue->filled);
+    if (queue->writer_waits && !held) pthread_cond_signal(&queue->filled);
   }
   pthread_mutex_unlock(&queue->mutex);
   tci_pump_ring(engine);

@@ -17,11 +17,11 @@ static const tcd_route routes[] = {
   {TCD_GET, "/api/tips/{}", tcd_handle_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_TIP},
   {TCD_POST, "/api/tips/{}/refund", tcd_handle_refund, TCD_WORKER, TCD_BODY_JSON_OR_NONE, TCD_MEDIA_JSON, TC_KIND_TIP},
   {TCD_GET, "/api/tips/{}/refunds", tcd_handle_refund_list, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_TIP},
-  {TCD_POST, "/api/tips:batch", tcd_handle_batch, TCD_WORKER, TCD_BODY_NDJSON, TCD_MEDIA_NDJSON, TC_KIND_TIP},
+  {TCD_POST, "/api/tips:batch", tcd_handle_batch, TCD_SHORT_INLINE, TCD_BODY_NDJSON, TCD_MEDIA_NDJSON, TC_KIND_TIP},
   {TCD_POST, "/api/reactions", tcd_handle_create, TCD_INLINE, TCD_BODY_JSON, TCD_MEDIA_JSON, TC_KIND_REACTION},
   {TCD_GET, "/api/reactions", tcd_handle_list_reactions, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_REACTION},
   {TCD_GET, "/api/reactions/{}", tcd_handle_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, TC_KIND_REACTION},
-  {TCD_POST, "/api/reactions:batch", tcd_handle_batch, TCD_WORKER, TCD_BODY_NDJSON, TCD_MEDIA_NDJSON, TC_KIND_REACTION},
+  {TCD_POST, "/api/reactions:batch", tcd_handle_batch, TCD_SHORT_INLINE, TCD_BODY_NDJSON, TCD_MEDIA_NDJSON, TC_KIND_REACTION},
   {TCD_POST, "/api/webhooks", tcd_handle_webhook_create, TCD_WORKER, TCD_BODY_JSON, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/api/webhooks", tcd_handle_webhook_list, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
   {TCD_GET, "/api/webhooks/{}", tcd_handle_webhook_get, TCD_WORKER, TCD_BODY_NONE, TCD_MEDIA_JSON, 0},
@@ -81,7 +81,7 @@ void tcd_app_request(void *userdata, const tcd_request *request, tcd_reply *repl
     return;
   } else if (!find(request, reply, &match)) {
     tcd_reply_send(reply);
-  } else if (match.route->where == TCD_WORKER) {
+  } else if (match.route->where == TCD_WORKER || (match.route->where == TCD_SHORT_INLINE && !tcd_is_short(request))) {
     tci_buf_clear(&reply->headers); /* the kitchen's reply brings its own */
     tcd_front_forward(app->front, reply);
   } else {

@@ -8,7 +8,7 @@
 
 /* Design notes.
  * - All lines are in flight at once, so that the writer commits them in a few large groups; each line stands for itself (tipcurrent/batch.h).
- * - Once submitted a line is stored whatever becomes of the client: the handler always waits for all of them.
+ * - Once submitted a line is stored whatever becomes of the client: the answer waits for all of them, as a short batch's without a thread that does.
  * - A line may be as long as the body of a single create (max_body_bytes).
  * - A line's answer holds its event as long as the reply has room for it. Beyond that (replays of large events by short lines could make it any size) it says the id only.
  */
@@ -76,21 +76,57 @@ static void refuse(tcd_reply *reply, int code) {
   else tcd_answer_code(reply, code, tc_last_error());
 }
 
+/* A short batch, which nobody waits for. */
+typedef struct call {
+  const tcd_app *app;
+  tcd_reply *reply;
+} call;
+
+/* On the writer's thread, as a rule. What is short is built in some microseconds. */
+static void done(tc_batch *batch, void *userdata) {
+  call c = *(call *)userdata;
+  tci_free(userdata);
+  answer_batch(c.app, batch, c.reply);
+  tc_batch_free(batch);
+  tcd_reply_send(c.reply);
+}
+
+static int submit(const tcd_app *app, tc_batch_options *options, const tcd_request *request, tcd_reply *reply) {
+  call *c = tci_alloc(sizeof *c);
+  if (!c) return TC_ENOMEM;
+  *c = (call){app, reply};
+  options->done = done;
+  options->userdata = c;
+  int rc = tc_batch_submit(app->engine, options, request->body.len ? request->body.ptr : "", request->body.len, NULL);
+  if (rc) tci_free(c);
+  return rc;
+}
+
+static int submit_and_wait(const tcd_app *app, const tc_batch_options *options, const tcd_request *request, tcd_reply *reply) {
+  tc_batch *batch = NULL;
+  int rc = tc_batch_submit(app->engine, options, request->body.ptr, request->body.len, &batch);
+  if (!rc) rc = tc_batch_wait(batch, -1);
+  if (!rc) answer_batch(app, batch, reply);
+  tc_batch_free(batch);
+  if (!rc) tcd_reply_send(reply);
+  return rc;
+}
+
 void tcd_handle_batch(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply) {
   tc_batch_options options = TC_BATCH_OPTIONS_INIT;
-  tc_batch *batch = NULL;
   tc_text ignored;
+  int rc;
   options.kind = match->route->kind;
   options.lines_max = LINES_MAX;
   options.line_max_bytes = (size_t)app->config->max_body_bytes;
   if (tcd_request_header(request, "Idempotency-Key", &ignored)) {
     tcd_answer_error(reply, 400, "Idempotency-Key: a batch takes one key a line, as its member idempotencyKey");
-  } else {
-    int rc = tc_batch_submit(app->engine, &options, request->body.len ? request->body.ptr : "", request->body.len, &batch);
-    if (!rc) rc = tc_batch_wait(batch, -1);
-    if (rc) refuse(reply, rc);
-    else answer_batch(app, batch, reply);
+    tcd_reply_send(reply);
+    return;
   }
-  tc_batch_free(batch);
+  if (tcd_is_short(request)) rc = submit(app, &options, request, reply);
+  else rc = submit_and_wait(app, &options, request, reply);
+  if (!rc) return; /* it is answered, or done() will */
+  refuse(reply, rc);
   tcd_reply_send(reply);
 }

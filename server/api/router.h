@@ -8,13 +8,20 @@ typedef struct tcd_app tcd_app;
 typedef struct tcd_route tcd_route;
 
 enum { TCD_GET = 1, TCD_POST = 2, TCD_PUT = 4, TCD_PATCH = 8, TCD_DELETE = 16 };
-enum { TCD_INLINE, TCD_WORKER }; /* on the reactor's thread, never blocking; or in the kitchen */
+enum {
+  TCD_INLINE,
+  TCD_WORKER,
+  TCD_SHORT_INLINE
+};                                  /* on the reactor's thread, never blocking; in the kitchen; by the length of the body, which tells how long it takes */
+#define TCD_SHORT_BODY_BYTES 16384u /* up to here it is inline */
 enum { TCD_BODY_NONE, TCD_BODY_JSON, TCD_BODY_NDJSON, TCD_BODY_JSON_OR_NONE };
 
 typedef struct tcd_match {
   const tcd_route *route;
   tc_text param; /* what stands for {} in the path, of several all from the first to the last; still percent-encoded; points into the request */
 } tcd_match;
+
+static inline int tcd_is_short(const tcd_request *request) { return request->body.len <= TCD_SHORT_BODY_BYTES; }
 
 typedef void (*tcd_handler)(tcd_app *app, const tcd_match *match, const tcd_request *request, tcd_reply *reply);
 

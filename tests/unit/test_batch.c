@@ -278,6 +278,80 @@ START_TEST(inside_a_completion) {
 }
 END_TEST
 
+typedef struct told {
+  atomic_int times;
+  size_t count, failed;
+  int last_code, wait_code;
+} told;
+
+static void tell(tc_batch *batch, void *userdata) {
+  told *t = userdata;
+  t->count = tc_batch_count(batch);
+  t->failed = tc_batch_failed(batch);
+  t->last_code = tc_batch_at(batch, t->count - 1)->code;
+  t->wait_code = tc_batch_wait(batch, -1); /* there is nothing to wait for any more, so it is allowed here */
+  tc_batch_free(batch);
+  atomic_fetch_add(&t->times, 1);
+}
+
+static int was_told(void *arg) { return atomic_load(&((told *)arg)->times); }
+
+static int submit_telling(kit *k, const char *lines, told *t) {
+  tc_batch_options options = TC_BATCH_OPTIONS_INIT;
+  memset(t, 0, sizeof *t);
+  options.kind = TC_KIND_TIP;
+  options.done = tell;
+  options.userdata = t;
+  return tc_batch_submit(k->engine, &options, lines, strlen(lines), NULL);
+}
+
+START_TEST(whoever_cannot_wait_is_called) {
+  kit k;
+  told t;
+  kit_init(&k, _i);
+  k.options.max_pending_bytes = 20000;
+  kit_open(&k);
+  ck_assert_int_eq(submit_telling(&k, TIP("r") "not json\n" TIP("r"), &t), TC_OK);
+  ck_assert(kit_until(was_told, &t));
+  ck_assert_uint_eq(t.count, 3);
+  ck_assert_uint_eq(t.failed, 1);
+  ck_assert_int_eq(t.last_code, TC_OK);
+  ck_assert_int_eq(t.wait_code, TC_OK);
+  /* Nothing of it has to be waited for: it is said before the call returns. */
+  ck_assert_int_eq(submit_telling(&k, "not json\n", &t), TC_OK);
+  ck_assert_int_eq(atomic_load(&t.times), 1);
+  ck_assert_int_eq(t.last_code, TC_EINVAL);
+  /* What the call refuses is said by the call. */
+  ck_assert_int_eq(submit_telling(&k, "\n", &t), TC_EINVAL);
+  ck_assert_int_eq(atomic_load(&t.times), 0);
+  kit_clean(&k);
+}
+END_TEST
+
+/* Without a done the call waits for room: more_lines_than_the_queue_holds. */
+START_TEST(whoever_cannot_wait_is_refused_what_has_no_room) {
+  kit k;
+  told t;
+  kit_init(&k, _i);
+  k.options.storage_ops = kit_faulty(_i);
+  k.options.max_pending_bytes = 20000;
+  kit_open(&k);
+  int holds = !(k.options.flags & TC_NO_THREADS);
+  if (holds) atomic_store(&kit_fault.hold, 1);
+  char *lines = many_lines(3000);
+  ck_assert_int_eq(submit_telling(&k, lines, &t), TC_OK);
+  ck_assert_int_eq(atomic_load(&t.times), 0);
+  if (holds) atomic_store(&kit_fault.hold, 0);
+  ck_assert(kit_until(was_told, &t));
+  ck_assert_int_eq(atomic_load(&t.times), 1);
+  ck_assert_uint_eq(t.count, 3000);
+  ck_assert(t.failed > 1000 && t.failed < 3000);
+  ck_assert_int_eq(t.last_code, TC_EBUSY);
+  free(lines);
+  kit_clean(&k);
+}
+END_TEST
+
 START_TEST(amounts) {
   int64_t value = -1;
   char text[TC_AMOUNT_SIZE];
@@ -325,6 +399,8 @@ int main(void) {
   tcase_add_loop_test(tcase, waiting_has_an_end, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, a_disk_that_hangs_does_not_hold_the_call, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, inside_a_completion, 0, KIT_BACKENDS);
+  tcase_add_loop_test(tcase, whoever_cannot_wait_is_called, 0, KIT_BACKENDS);
+  tcase_add_loop_test(tcase, whoever_cannot_wait_is_refused_what_has_no_room, 0, KIT_BACKENDS);
   tcase_add_test(tcase, amounts);
   tcase_add_test(tcase, layouts);
   suite_add_tcase(suite, tcase);

@@ -73,7 +73,7 @@ class Result(ctypes.Structure):
 
 class BatchOptions(ctypes.Structure):
     c_name = "tc_batch_options"
-    _fields_ = [SIZE, ("kind", c_uint32), ("lines_max", c_uint32), ("line_max_bytes", c_size_t)]
+    _fields_ = [SIZE, ("kind", c_uint32), ("lines_max", c_uint32), ("line_max_bytes", c_size_t), ("done", c_void_p), ("userdata", c_void_p)]
 
 
 class TipNew(ctypes.Structure):
