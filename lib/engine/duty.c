@@ -14,8 +14,10 @@ int tci_webhooks_is_leaving(const tci_webhooks *w, int64_t id) { return w->leavi
 
 int tci_webhooks_has_had(const tci_webhooks *w, int64_t id, int64_t seq) { return seq <= w->passed[TC_WORK_SHARE(id)]; }
 
+uint32_t tci_webhooks_shares(const tci_webhooks *w) { return w->engine->nodes ? (uint32_t)__builtin_popcount(atomic_load(&w->shares)) : TC_WORK_SHARES; }
+
 static void say_shares(tci_webhooks *w) {
-  tci_engine_log(w->engine, TC_LOG_INFO, "webhooks: this node has %d of %u shares", __builtin_popcount(atomic_load(&w->shares)), TC_WORK_SHARES);
+  tci_engine_log(w->engine, TC_LOG_INFO, "webhooks: this node has %u of %u shares", tci_webhooks_shares(w), TC_WORK_SHARES);
 }
 
 /* As it was before it began. The parcels are gone. */

@@ -195,6 +195,7 @@ int tci_hooks_errand_here(tci_webhooks *webhooks, int64_t id, int test, const in
 
 /* duty.c */
 int tci_webhooks_holds(const tci_webhooks *w, int64_t id);                /* any thread. 1: this node sends the webhook of that id */
+uint32_t tci_webhooks_shares(const tci_webhooks *w);                      /* any thread: how many of TC_WORK_SHARES it sends */
 int tci_webhooks_is_leaving(const tci_webhooks *w, int64_t id);           /* 1: it does not for long */
 int tci_webhooks_has_had(const tci_webhooks *w, int64_t id, int64_t seq); /* 1: whoever held its share before has seen to that event */
 int tci_webhooks_on_duty(tci_webhooks *w);                                /* 1: it runs; begins and ends it, takes shares and lets go of them */

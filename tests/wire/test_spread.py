@@ -127,6 +127,7 @@ class SpreadTest(OwnDaemonCase):
     def test_each_has_its_part_and_a_killed_ones_go_on(self):
         senders = self.shared_out()
         self.check_steady(senders)
+        self.assertEqual(sum(self.ask(name, "/readyz").json["webhookShares"] for name in NAMES), 16)
         leader = self.cluster.wait_leader()[0]
         for name in (leader, next(name for name in NAMES if name != leader)):
             others = self.lose(name)
