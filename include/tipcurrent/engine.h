@@ -150,7 +150,7 @@ TC_API int tc_engine_status(tc_engine *engine, tc_status *out);
  *  - any thread may call anything, as with threads; one at a time runs the engine, the others wait for it. Answers and callbacks come in whichever thread that is;
  *  - inside tc_done_fn synchronous creates answer TC_EINVAL, and inside any callback so do changes of webhooks, tc_close, tc_engine_poll, tc_engine_tick and a tc_sub_next that would wait;
  *  - a callback that waits for another thread waits for ever when that one calls the engine;
- *  - on a log that several engines share (PostgreSQL) a poll looks at the others every 200 ms, and keeps the lead: who does not poll for six seconds loses it;
+ *  - on a log that several engines share (PostgreSQL) a poll looks at the others every 200 ms, and keeps the lead and its part of the webhooks: who does not poll for six seconds loses both;
  *  - without polls or ticks nothing is indexed until the tail is full (then a create does a slice itself), reads cost more, and an engine that was opened far behind stays TC_EBUSY;
  *  - a storage that does not answer holds a synchronous create until its deadline and a second, but never tc_engine_poll for more than one try (half a second with a locked SQLite file).
  * The library starts no thread in this mode. libcurl starts one of its own for each name that it looks up, and waits for none of them; with an injected transport (transport.h) there is none. */

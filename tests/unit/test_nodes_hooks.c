@@ -228,6 +228,24 @@ START_TEST(a_webhook_goes_over_when_nothing_of_it_is_under_way) {
 }
 END_TEST
 
+/* A receiver that never answers, and a transport that does not end its request in time: then it is given up, and sent by the other. */
+START_TEST(what_hangs_does_not_stay_for_ever) {
+  hook_options.total_timeout_ms = 300;
+  open_node(A);
+  make_hooks(2, 1, 0);
+  share_out(1);
+  transports[A].auto_status = 0;
+  int64_t last = tips(1, 1);
+  while (fake_flying(&transports[A]) < 2) continue;
+  open_node(B);
+  share_out(2);
+  check_all(0, last, 2);
+  while (!fake_begun(&transports[B])) continue;
+  ck_assert_int_eq(transports[A].aborted, 1);
+  ck_assert_int_eq(fake_begun(&transports[A]), 2);
+}
+END_TEST
+
 START_TEST(what_one_that_closes_had_goes_on) {
   int64_t before;
   for (int i = 0; i < 3; i++) open_node(i);
@@ -412,6 +430,7 @@ int main(void) {
   tcase_add_test(all, one_delivery_log_has_what_all_have_sent);
   tcase_add_test(all, a_node_that_comes_gets_its_part_without_a_gap);
   tcase_add_test(all, a_webhook_goes_over_when_nothing_of_it_is_under_way);
+  tcase_add_test(all, what_hangs_does_not_stay_for_ever);
   tcase_add_test(all, what_one_that_closes_had_goes_on);
   tcase_add_test(all, a_node_that_was_taken_for_gone_comes_back);
   tcase_add_test(all, ordered_webhooks_stay_in_order_while_nodes_come);
