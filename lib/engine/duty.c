@@ -65,7 +65,7 @@ static int hold(tci_webhooks *w, uint32_t wanted, uint32_t *fresh, int64_t *from
   return TC_OK;
 }
 
-/* Shares that nobody holds any more. The log is read once more from where the slowest of them is; the others have had what was pulled. */
+/* Shares that nobody else holds any more. The log is read once more from where the slowest of them is; the others have had what was pulled. */
 static void take(tci_webhooks *w, uint32_t wanted) {
   uint32_t fresh = 0, had = atomic_load(&w->shares);
   int64_t from_seq = 0;

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "engine/nodes.h"
 #include "engine/plain.h"
 
 #define SEQS_MAX 10000 /* in one document */
@@ -41,6 +42,9 @@ int tci_errands_ask(tci_webhooks *w, int64_t id, int test, const int64_t *seqs, 
   int rc;
   do rc = tci_writer_call(w->engine, put_some, &a);
   while (!rc && a.done < a.count);
+  /* It may be this one by now, which hears of changes by others only. */
+  atomic_store(&w->engine->nodes->errands, 1);
+  tci_queue_ring(w->engine);
   return rc;
 }
 

@@ -30,7 +30,7 @@ typedef struct tci_nodes {
   atomic_int errands;           /* something may be asked of who sends webhooks */
   _Atomic int64_t sender;       /* as whom this node sends webhooks; 0: it does not */
   _Atomic uint32_t shares;      /* which of them it is to send, */
-  _Atomic uint32_t open_shares; /* and which of these nobody holds */
+  _Atomic uint32_t open_shares; /* and which of these nobody else holds */
   _Atomic int64_t known_epoch;  /* the documents are those of this epoch's beginning, or later: its duties may be taken up */
 
   /* The looking thread's. */

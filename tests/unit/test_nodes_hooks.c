@@ -377,6 +377,21 @@ START_TEST(any_node_may_be_asked_for_a_test_or_a_redelivery) {
 }
 END_TEST
 
+/* Before it holds any share. */
+START_TEST(a_node_may_be_asked_as_soon_as_it_is_open) {
+  open_node(A);
+  make_hooks(2, 1, 0);
+  for (int tested = 2; tested <= 12; tested += 2) {
+    nodes_close(A);
+    open_node(A);
+    for (int64_t id = 1; id <= 2; id++) ck_assert_msg(!tc_webhook_test(nodes[A], id), "%s", tc_last_error());
+    ck_assert(nodes_until(has_tested, &tested));
+  }
+  ck_assert_int_eq(tests_begun(), 12);
+  ck_assert_int_eq(nodes_ask("SELECT count(*) FROM config WHERE kind=5"), 0);
+}
+END_TEST
+
 static int are_all_off(void *arg) {
   (void)arg;
   return nodes_ask("SELECT count(*) FROM config WHERE kind=1 AND (doc::json->>'enabled') IN ('false', '0')") == 4;
@@ -435,6 +450,7 @@ int main(void) {
   tcase_add_test(all, a_node_that_was_taken_for_gone_comes_back);
   tcase_add_test(all, ordered_webhooks_stay_in_order_while_nodes_come);
   tcase_add_test(all, any_node_may_be_asked_for_a_test_or_a_redelivery);
+  tcase_add_test(all, a_node_may_be_asked_as_soon_as_it_is_open);
   tcase_add_test(all, a_receiver_that_is_gone_is_disabled_by_whoever_sends_to_it);
   tcase_add_test(all, engines_without_threads_share_too);
   suite_add_tcase(suite, all);

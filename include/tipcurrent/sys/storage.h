@@ -167,7 +167,7 @@ typedef struct tc_node_view {
   int32_t config_changed;                /* 1: another node has changed documents since this one called config_sync */
   int64_t sender;                        /* above 0: this node is one of those that send webhooks, by that number, which nobody else ever has; 0: it is not */
   uint32_t shares;                       /* of a sender: a bit for each share that is his to send (TC_WORK_SHARE) */
-  uint32_t open_shares;                  /* and of these, those that nobody holds: he may take them (work_hold) */
+  uint32_t open_shares;                  /* and of these, those that nobody else holds: he may have them (work_hold) */
 } tc_node_view;
 
 /* Several nodes share the webhooks by their ids. */
@@ -288,7 +288,7 @@ typedef struct tc_storage_ops {
   int (*take_up)(tc_storage *storage, int64_t epoch, int64_t *index_seq);
   /* Work thread. From here on what this thread writes is written as this sender, as look has said him. He lets go of what he holds that is not among `shares`, and takes those of them that are his
    * and that nobody holds; what a former holder had still sent is over then. *held: what he holds now, and of each share cursors[share]: every event up to it is delivered or owed. work_commit moves
-   * the cursors of all shares that he holds. Durable on return. TC_ECONFLICT: he is a sender no more. */
+   * the cursors of those that were said here last. Durable on return. TC_ECONFLICT: he is a sender no more. */
   int (*work_hold)(tc_storage *storage, int64_t sender, uint32_t shares, uint32_t *held, int64_t cursors[TC_WORK_SHARES]);
   /* Writer thread. As read_log, and waits for no other reader. *config_changed (may be NULL) = 1: when the rows were read another node had changed documents since config_sync. */
   int (*follow_log)(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg, int32_t *config_changed);

@@ -198,7 +198,8 @@ struct tc_storage {
   tci_sipkey hash_key; /* of everything hashed into index and keys: the log's random id, the same on every node */
   tci_pg writer, indexer, worker, watcher;
   _Atomic int64_t led;            /* the epoch in which this node writes what only a leader may */
-  int64_t sender;                 /* work thread: as whom it writes */
+  int64_t sender;                 /* work thread: as whom it writes, */
+  uint32_t shares;                /* and what it knows that it holds */
   int64_t log_seq;                /* writer thread: an end that it knew of */
   int64_t config_end;             /* writer thread: changes of documents hang on this end of the log; -1: on none */
   _Atomic int64_t config_version; /* of the documents as this node knows them */

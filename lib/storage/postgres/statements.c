@@ -35,7 +35,7 @@ const char *const tci_pg_sql[TCI_PG_STATEMENTS] = {
   [TCI_PG_FACTS_COMMIT] = "SELECT facts_commit($1, $2, $3, $4) FROM fence($5)",
   [TCI_PG_FACT_FIRST] = "SELECT key, value FROM facts WHERE key>=$1 ORDER BY key LIMIT 1",
   [TCI_PG_FACTS_SCAN] = "SELECT key, value FROM facts WHERE key>=$1 AND key<$2 ORDER BY key LIMIT $3",
-  [TCI_PG_WORK_COMMIT] = "SELECT work_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) "
+  [TCI_PG_WORK_COMMIT] = "SELECT work_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) "
                          "FROM work_fence($21)",
   [TCI_PG_WORK_STATE] = "SELECT min(cursor) FROM work_shares",
   [TCI_PG_WORK_HOLD] = "SELECT share, cursor FROM work_hold($1, $2)",

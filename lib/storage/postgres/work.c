@@ -89,6 +89,7 @@ int tci_pg_work_commit(tc_storage *storage, tc_work *work) {
   qsort(sorted, work->owed_n, sizeof *sorted, by_place);
   put_work(pg, work, sorted);
   tci_pg_int8(pg, storage->sender);
+  tci_pg_int4(pg, (int32_t)storage->shares); /* one whose taking was not answered is not read yet: its cursor stays */
   tci_free(sorted);
   int code = tci_pg_run(pg, TCI_PG_WORK_COMMIT, tci_pg_in_ms(TCI_PG_READ_MS), &result);
   for (size_t i = 0; i < work->log_n && !code; i++) work->log[i].id = tci_pg_get8(result, 0, 0) + 1 + (int64_t)i;
@@ -111,6 +112,7 @@ int tci_pg_work_hold(tc_storage *storage, int64_t sender, uint32_t shares, uint3
       *held |= UINT32_C(1) << share;
       cursors[share] = tci_pg_get8(result, i, 1);
     }
+    storage->shares = *held;
   }
   PQclear(result);
   return code;
