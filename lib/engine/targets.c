@@ -125,9 +125,6 @@ static size_t place_of(tci_hook *const *all, size_t count, int64_t id) {
 }
 
 /* What is configured, by id, and which of it needs no new target: it has one, or has to wait until what was owed to the one before is forgotten. */
-/* Those that are configured, and whose shares this node holds. */
-static int is_ours(const tci_webhooks *w, const tci_hook *hook) { return hook->enabled && tci_webhooks_holds(w, hook->id); }
-
 typedef struct wanted {
   tci_hook **all;
   char *has, *waits;
@@ -157,7 +154,7 @@ static void follow(tci_webhooks *w, const wanted *now) {
 static int add_new(tci_webhooks *w, const wanted *now) {
   int waits = 0;
   for (size_t i = 0; i < now->count; i++) {
-    if (!is_ours(w, now->all[i]) || now->has[i]) continue;
+    if (!now->all[i]->enabled || now->has[i] || !tci_webhooks_holds(w, now->all[i]->id)) continue;
     waits |= now->waits[i];
     if (now->waits[i]) continue;
     tci_target *target = make(w, now->all[i]);
