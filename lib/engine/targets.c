@@ -160,6 +160,11 @@ static int add_new(tci_webhooks *w, const wanted *now) {
     tci_target *target = make(w, now->all[i]);
     if (!target) return TC_ENOMEM;
     w->targets[w->target_count++] = target;
+    if (!w->engine->nodes || !w->sub) continue;
+    /* Who held its share before may have owed it something before this node knew of it. At the start what is owed is read for all. */
+    target->next_due_us = w->turn_us;
+    target->owed_before = 1;
+    tci_target_touch(w, target);
   }
   return waits;
 }

@@ -59,12 +59,11 @@ static void make_hooks(int count, int open, uint32_t flags) {
 
 /* ---- who sends what ---- */
 
-/* The plan is made for so many nodes, and carried out. */
+/* There are so many senders, the plan is made for them, and carried out. */
 static int is_shared_out(void *arg) {
-  return nodes_ask("SELECT count(DISTINCT holder) FROM work_shares") == *(const int *)arg &&
-         nodes_ask("SELECT cardinality(planned_for) FROM lease") == *(const int *)arg &&
-         !nodes_ask("SELECT count(*) FROM work_shares w JOIN share_plan p ON p.share=w.share WHERE p.sender<>w.holder") &&
-         nodes_ask("SELECT count(*) FROM lease l, config_state c WHERE l.planned_at=c.version");
+  return nodes_ask("SELECT count(DISTINCT w.holder) FROM work_shares w JOIN senders s ON s.id=w.holder") == *(const int *)arg &&
+         nodes_ask("SELECT count(*) FROM lease l, config_state c WHERE l.planned_at=c.version AND l.planned_for=ARRAY(SELECT id FROM senders ORDER BY id)") &&
+         !nodes_ask("SELECT count(*) FROM work_shares w JOIN share_plan p ON p.share=w.share WHERE p.sender<>w.holder");
 }
 
 static void share_out(int count) { ck_assert(nodes_until(is_shared_out, &count)); }
@@ -282,6 +281,20 @@ START_TEST(a_node_that_was_taken_for_gone_comes_back) {
 }
 END_TEST
 
+/* Another one held its share, and owed it something, before this one knew of the webhook. */
+START_TEST(what_was_owed_before_it_was_known_is_sent) {
+  open_node(A);
+  share_out(1);
+  ck_assert_int_eq(tips(1, 1), 1);
+  (void)nodes_ask("INSERT INTO owed SELECT id, 1, -1, true, 0, 0, 2, 0 FROM generate_series(1, 4) id");
+  make_hooks(4, 1, 0);
+  check_all(0, 1, 4);
+  int64_t last = tips(5, 1);
+  check_all(0, last, 4);
+  ck_assert_int_eq(seen.twice, 0);
+}
+END_TEST
+
 /* The first sendings of each are in order, whoever sends. */
 static void check_order(int hooks, int64_t last) {
   for (int id = 1; id <= hooks; id++) {
@@ -448,6 +461,7 @@ int main(void) {
   tcase_add_test(all, what_hangs_does_not_stay_for_ever);
   tcase_add_test(all, what_one_that_closes_had_goes_on);
   tcase_add_test(all, a_node_that_was_taken_for_gone_comes_back);
+  tcase_add_test(all, what_was_owed_before_it_was_known_is_sent);
   tcase_add_test(all, ordered_webhooks_stay_in_order_while_nodes_come);
   tcase_add_test(all, any_node_may_be_asked_for_a_test_or_a_redelivery);
   tcase_add_test(all, a_node_may_be_asked_as_soon_as_it_is_open);
