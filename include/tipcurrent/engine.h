@@ -122,21 +122,23 @@ enum {
 /* The state of every queue and cursor at one moment. */
 typedef struct tc_status {
   size_t size;
-  int64_t log_seq;         /* seq of the last committed event; 0: none */
-  int64_t index_seq;       /* up to here the derived file is built */
-  uint64_t pending_bytes;  /* accepted, not yet committed */
-  uint64_t pending_events; /* the same, in number */
-  uint64_t tail_bytes;     /* in memory */
-  uint64_t tail_events;    /* the same, in number */
-  uint64_t commits;        /* since tc_open */
-  uint32_t ready;          /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
-  int32_t storage_error;   /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
-  int64_t stats_seq;       /* up to here statistics, leaderboards and goals have counted; 0: the storage keeps none */
-  uint32_t role;           /* TC_ROLE_X, at this moment */
-  uint32_t others;         /* 1: other engines share the log, as far as has been seen lately */
+  int64_t log_seq;             /* seq of the last committed event; 0: none */
+  int64_t index_seq;           /* up to here the derived file is built */
+  uint64_t pending_bytes;      /* accepted, not yet committed */
+  uint64_t pending_events;     /* the same, in number */
+  uint64_t tail_bytes;         /* in memory */
+  uint64_t tail_events;        /* the same, in number */
+  uint64_t commits;            /* since tc_open */
+  uint32_t ready;              /* 1: reads and keyed creates are served; 0: the backlog is being indexed */
+  int32_t storage_error;       /* 0, or the code of the last commit or index batch when that failed and none has succeeded since */
+  int64_t stats_seq;           /* up to here statistics, leaderboards and goals have counted; 0: the storage keeps none */
+  uint32_t role;               /* TC_ROLE_X, at this moment */
+  uint32_t others;             /* 1: other engines share the log, as far as has been seen lately */
+  uint32_t webhook_shares;     /* how many of the webhook_shares_all parts of the webhooks this engine sends: all of them, where it is alone */
+  uint32_t webhook_shares_all; /* into how many parts, by their ids, webhooks are split among the engines of a log; 0: the storage keeps no webhooks */
 } tc_status;
 #define TC_STATUS_INIT \
-  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(tc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Fills *out, whose size the caller has set. Any thread; does not block on I/O. Errors: TC_EINVAL, TC_EVERSION. */
 TC_API int tc_engine_status(tc_engine *engine, tc_status *out);
@@ -148,7 +150,7 @@ TC_API int tc_engine_status(tc_engine *engine, tc_status *out);
  *  - any thread may call anything, as with threads; one at a time runs the engine, the others wait for it. Answers and callbacks come in whichever thread that is;
  *  - inside tc_done_fn synchronous creates answer TC_EINVAL, and inside any callback so do changes of webhooks, tc_close, tc_engine_poll, tc_engine_tick and a tc_sub_next that would wait;
  *  - a callback that waits for another thread waits for ever when that one calls the engine;
- *  - on a log that several engines share (PostgreSQL) a poll looks at the others every 200 ms, and keeps the lead: who does not poll for six seconds loses it;
+ *  - on a log that several engines share (PostgreSQL) a poll looks at the others every 200 ms, and keeps the lead and its part of the webhooks: who does not poll for six seconds loses both;
  *  - without polls or ticks nothing is indexed until the tail is full (then a create does a slice itself), reads cost more, and an engine that was opened far behind stays TC_EBUSY;
  *  - a storage that does not answer holds a synchronous create until its deadline and a second, but never tc_engine_poll for more than one try (half a second with a locked SQLite file).
  * The library starts no thread in this mode. libcurl starts one of its own for each name that it looks up, and waits for none of them; with an injected transport (transport.h) there is none. */

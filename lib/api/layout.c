@@ -117,6 +117,8 @@ static const tc_abi_member layout[] = {
   MEMBER(tc_status, stats_seq),
   MEMBER(tc_status, role),
   MEMBER(tc_status, others),
+  MEMBER(tc_status, webhook_shares),
+  MEMBER(tc_status, webhook_shares_all),
   WHOLE(tc_goal_new),
   MEMBER(tc_goal_new, size),
   MEMBER(tc_goal_new, room_id),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/errands.h"
 #include "engine/nodes.h"
 #include "engine/subscription.h"
 #include "engine/webhooks.h"
@@ -37,8 +38,8 @@ static int offer(tci_webhooks *w, tci_target *target, tc_event *event) {
   int64_t seq = event->record.seq, now_us = w->turn_us;
   tci_parcel *parcel = tci_parcel_new(w, target, event, seq, 1, now_us, 0);
   if (!parcel) return TC_ENOMEM;
-  int later =
-    target->hook->flags & TC_WEBHOOK_ORDERED || target->waiting >= TCI_PARCELS_PER_TARGET || w->parcels > TCI_PARCELS_MAX || target->next_due_us <= now_us;
+  int later = tci_webhooks_is_leaving(w, target->hook->id) || target->hook->flags & TC_WEBHOOK_ORDERED || target->waiting >= TCI_PARCELS_PER_TARGET ||
+              w->parcels > TCI_PARCELS_MAX || target->next_due_us <= now_us;
   if (later) {
     int rc = tci_parcel_owe(w, parcel, 1, now_us);
     tci_parcel_free(w, parcel);
@@ -52,7 +53,7 @@ static int offer_range(tci_webhooks *w, size_t from, size_t to, const char *name
   for (size_t i = from; i < to; i++) {
     tci_target *target = w->targets[i];
     if (target->gone || !tci_hook_wants(target->hook, name)) continue;
-    if (event->record.seq <= target->hook->after_seq) continue;
+    if (event->record.seq <= target->hook->after_seq || tci_webhooks_has_had(w, target->hook->id, event->record.seq)) continue;
     int rc = offer(w, target, event);
     if (rc) return rc;
   }
@@ -269,6 +270,8 @@ static int send_test(tci_webhooks *w, int64_t id) {
 
 /* 1: it is done with. */
 static int run_errand(tci_webhooks *w, tci_errand *errand) {
+  if (!tci_webhooks_holds(w, errand->webhook_id)) /* no longer: who does is asked */
+    return !tci_errands_ask(w, errand->webhook_id, errand->test, errand->seqs + errand->done, errand->count - errand->done);
   tci_target *target = tci_target_find(w, errand->webhook_id);
   if (errand->test) {
     return w->in_flight < w->max_in_flight && !send_test(w, errand->webhook_id); /* without room or memory at a later turn */
@@ -287,7 +290,7 @@ static int run_errand(tci_webhooks *w, tci_errand *errand) {
   return 1;
 }
 
-static void run_errands(tci_webhooks *w) {
+void tci_webhooks_run_errands(tci_webhooks *w) {
   for (;;) {
     pthread_mutex_lock(&w->mutex);
     tci_errand *errand = w->errands;
@@ -304,7 +307,7 @@ static void run_errands(tci_webhooks *w) {
 static int poll_ms(const tci_webhooks *w, int more) {
   if (more) return 0;
   int ms = IDLE_POLL_MS;
-  if (w->ledger.dirty_since_us || w->unrecorded || w->in_flight) ms = POLL_MS;
+  if (w->ledger.dirty_since_us || w->unrecorded || w->in_flight || w->leaving) ms = POLL_MS;
   return w->active || w->gone_count ? POLL_MS : ms;
 }
 
@@ -312,8 +315,9 @@ static int poll_ms(const tci_webhooks *w, int more) {
 static void serve_active(tci_webhooks *w) {
   for (tci_target **at = &w->active; *at;) {
     tci_target *target = *at;
-    serve_owed(w, target);
-    send_waiting(w, target);
+    int stays = !tci_webhooks_is_leaving(w, target->hook->id);
+    if (stays) serve_owed(w, target);
+    if (stays) send_waiting(w, target);
     if (target->first || target->next_due_us != INT64_MAX) {
       at = &target->next_active;
     } else {
@@ -328,7 +332,7 @@ static int turn(tci_webhooks *w) {
   w->turn_mono_us = tci_engine_mono_us(w->engine);
   int rc = tci_targets_refresh(w);
   if (rc) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: %s", tci_fail_detail());
-  run_errands(w);
+  tci_webhooks_run_errands(w);
   int more = w->parcels < TCI_PARCELS_MAX * 2 ? pull(w) : 0;
   tci_helper_ring(w);
   int64_t since_us = w->ledger.dirty_since_us;
@@ -349,48 +353,56 @@ static int row_of_target(const tc_owed *row, void *arg) {
   return 0;
 }
 
-static int begin(tci_webhooks *w) {
+int tci_webhooks_seek(tci_webhooks *w, int64_t seq) {
   int64_t cursor = 0;
   tc_sub_options options = TC_SUB_OPTIONS_INIT;
+  options.after_seq = w->pulled_seq = w->ledger.written_cursor = seq;
+  options.flags = TC_SUB_AFTER_SEQ | TCI_SUB_OWN;
+  tc_event_unref(w->held);
+  tci_sub_close(w->sub);
+  w->held = NULL;
+  w->sub = NULL;
+  w->horizon_seq = atomic_load(&w->engine->log_seq);
   int rc = tci_targets_refresh(w);
   if (!rc) rc = w->engine->ops->work_state(w->engine->storage, &cursor, row_of_target, w);
-  if (rc) return rc;
-  w->due = tci_alloc(sizeof(due_rows));
-  if (!w->due) return tci_fail(TC_ENOMEM, "out of memory for webhooks");
-  options.after_seq = cursor;
-  options.flags = TC_SUB_AFTER_SEQ | TCI_SUB_OWN;
-  w->horizon_seq = atomic_load(&w->engine->log_seq);
-  w->pulled_seq = w->ledger.written_cursor = cursor;
-  return tci_sub_open(w->engine, &options, NULL, NULL, &w->sub);
+  if (!rc) rc = tci_sub_open(w->engine, &options, NULL, NULL, &w->sub);
+  return rc;
 }
 
-/* What is under way is given up and owed: the next start sends it again. */
-static void finish(tci_webhooks *w) {
-  for (size_t i = 0; i < w->target_count; i++) {
-    tci_target *target = w->targets[i];
-    while (target->sending) {
-      tci_parcel *parcel = target->sending;
-      if (!parcel->why) w->transport.abort(w->transport.userdata, &parcel->send);
-      target->sending = parcel->next_sending;
-      if (target->sending) target->sending->prev_sending = NULL;
-      if (parcel->event && !target->gone)
-        (void)tci_parcel_owe(w, parcel, parcel->attempt, tci_webhooks_now_us(w)); /* without memory it is behind the cursor, or owed already */
-      tci_parcel_free(w, parcel);
-    }
-    while (target->first) {
-      tci_parcel *parcel = target->first;
-      target->first = parcel->next_waiting;
-      (void)tci_parcel_owe(w, parcel, parcel->attempt, tci_webhooks_now_us(w)); /* as above */
-      tci_parcel_free(w, parcel);
-    }
-    target->last = NULL;
+void tci_target_give_up(tci_webhooks *w, tci_target *target) {
+  while (target->sending) {
+    tci_parcel *parcel = target->sending;
+    if (!parcel->why) w->transport.abort(w->transport.userdata, &parcel->send);
+    target->sending = parcel->next_sending;
+    if (target->sending) target->sending->prev_sending = NULL;
+    target->in_flight--;
+    w->in_flight--;
+    w->refused -= parcel->why != NULL;
+    if (parcel->event && !target->gone)
+      (void)tci_parcel_owe(w, parcel, parcel->attempt, tci_webhooks_now_us(w)); /* without memory it is behind the cursor, or owed already */
+    tci_parcel_free(w, parcel);
   }
+  while (target->first) {
+    tci_parcel *parcel = target->first;
+    target->first = parcel->next_waiting;
+    target->waiting--;
+    (void)tci_parcel_owe(w, parcel, parcel->attempt, tci_webhooks_now_us(w)); /* as above */
+    tci_parcel_free(w, parcel);
+  }
+  target->last = NULL;
+}
+
+/* The next start sends it again. */
+static void finish(tci_webhooks *w) {
+  for (size_t i = 0; i < w->target_count; i++) tci_target_give_up(w, w->targets[i]);
   free_landed(w);
   (void)tci_ledger_commit(w); /* logged there; what is not written is repeated */
 }
 
-int tci_webhooks_begin(tci_webhooks *w) {
-  int rc = begin(w);
+int tci_webhooks_begin(tci_webhooks *w, int64_t seq) {
+  int rc = TC_ENOMEM;
+  w->due = tci_alloc(sizeof(due_rows));
+  rc = w->due ? tci_webhooks_seek(w, seq) : tci_fail(rc, "out of memory for webhooks");
   w->running = !rc;
   if (!rc) return 1;
   if (rc != w->begin_error) tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks do not run: %s: %s", tc_strerror(rc), tci_fail_detail());

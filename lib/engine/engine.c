@@ -244,6 +244,8 @@ void tci_engine_read_status(tc_engine *engine, tc_status *out) {
   out->ready = (uint32_t)tci_engine_ready(engine);
   out->role = !engine->nodes ? TC_ROLE_ALONE : tci_nodes_leads(engine) ? TC_ROLE_LEADER : TC_ROLE_FOLLOWER;
   out->others = (uint32_t)tci_nodes_has_others(engine);
+  out->webhook_shares_all = engine->webhooks ? TC_WORK_SHARES : 0;
+  out->webhook_shares = engine->webhooks ? tci_webhooks_shares(engine->webhooks) : 0;
   int commit_error = atomic_load(&engine->commit_error);
   out->storage_error = commit_error ? commit_error : atomic_load(&engine->index_error);
 }

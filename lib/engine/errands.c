@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "engine/nodes.h"
 #include "engine/plain.h"
 
 #define SEQS_MAX 10000 /* in one document */
@@ -37,10 +38,13 @@ static int put_some(tc_engine *engine, void *arg) {
 
 int tci_errands_ask(tci_webhooks *w, int64_t id, int test, const int64_t *seqs, size_t count) {
   asking a = {id, test, seqs, count, 0};
-  if (tci_engine_in_writer(w->engine)) return tci_fail(TC_EBUSY, "another node sends webhooks, and cannot be asked in here");
+  if (tci_engine_in_writer(w->engine)) return tci_fail(TC_EBUSY, "another node sends this webhook, and cannot be asked in here");
   int rc;
   do rc = tci_writer_call(w->engine, put_some, &a);
   while (!rc && a.done < a.count);
+  /* It may be this one by now, which hears of changes by others only. */
+  atomic_store(&w->engine->nodes->errands, 1);
+  tci_queue_ring(w->engine);
   return rc;
 }
 
@@ -54,6 +58,7 @@ typedef struct errand {
 } errand;
 
 typedef struct taking {
+  const tci_webhooks *w;
   errand at[TAKE_MAX];
   size_t count;
   int rc;
@@ -82,10 +87,11 @@ static int keep(int64_t id, tc_text doc, void *arg) {
   t->rc = tci_plain_read(&plain, doc, names, MEMBERS);
   if (!t->rc) e->webhook_id = tci_plain_number(&plain, WEBHOOK);
   if (!t->rc) e->test = tci_plain_number(&plain, TEST) != 0;
-  if (!t->rc) t->rc = read_seqs(tci_plain_text(&plain, SEQS), e);
+  int is_ours = tci_webhooks_holds(t->w, e->webhook_id);
+  if (!t->rc && is_ours) t->rc = read_seqs(tci_plain_text(&plain, SEQS), e);
   tci_plain_free(&plain);
   if (t->rc == TC_ECORRUPT) t->rc = TC_OK; /* of no webhook: it is removed */
-  t->count++;
+  if (is_ours) t->count++;
   return t->rc || t->count == TAKE_MAX;
 }
 
@@ -93,6 +99,7 @@ int tci_errands_take(tci_webhooks *w) {
   tc_engine *engine = w->engine;
   taking *t = tci_zalloc(sizeof *t);
   if (!t) return tci_fail(TC_ENOMEM, "out of memory for webhooks");
+  t->w = w;
   int rc = engine->ops->config_read(engine->storage, TC_CONFIG_ERRAND, keep, t);
   if (!rc && t->rc) rc = tci_fail(t->rc, "out of memory for webhooks");
   for (size_t i = 0; i < t->count; i++) {
@@ -100,7 +107,7 @@ int tci_errands_take(tci_webhooks *w) {
     /* Removed first: done twice would be worse than, by a kill in between, not done. */
     if (!rc) rc = engine->ops->config_remove(engine->storage, TC_CONFIG_ERRAND, e->id);
     if (rc == TC_ENOTFOUND) rc = TC_OK;
-    else if (!rc && e->webhook_id) rc = tci_hooks_errand(w, e->webhook_id, e->test, e->seqs, e->count);
+    else if (!rc && e->webhook_id) rc = tci_hooks_errand_here(w, e->webhook_id, e->test, e->seqs, e->count);
     tci_free(e->seqs);
   }
   if (!rc && t->count == TAKE_MAX) rc = tci_fail(TC_EBUSY, "more is asked of the webhooks");

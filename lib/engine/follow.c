@@ -32,11 +32,10 @@ static int read_documents(tc_engine *engine) {
   return rc;
 }
 
-/* What others ask of the leader. What is left has its turn with the next look. */
+/* What others ask of this one. What is left has its turn with the next look. */
 static void take_errands(tc_engine *engine) {
-  tci_nodes *nodes = engine->nodes;
-  int rc = engine->webhooks && tci_nodes_leads(engine) ? tci_errands_take(engine->webhooks) : TC_OK;
-  atomic_store(&nodes->errands, rc != TC_OK);
+  atomic_store(&engine->nodes->errands, 0); /* before: shares that are taken meanwhile ask for another look */
+  if (engine->webhooks && tci_errands_take(engine->webhooks)) atomic_store(&engine->nodes->errands, 1);
 }
 
 /* From here on changes of this node hang on the log's end as the tail has it. */
@@ -89,15 +88,16 @@ static int read_some(tc_engine *engine, int64_t to_seq, size_t *n) {
   tci_nodes *nodes = engine->nodes;
   int64_t from_seq = atomic_load(&engine->log_seq), left = to_seq - from_seq;
   uint64_t bytes = 0;
+  int32_t changed = 0;
   *n = nodes->n = 0;
   nodes->rc = TC_OK;
   if (left <= 0) return TC_OK;
-  int rc = engine->ops->follow_log(engine->storage, from_seq, left < TCI_FOLLOW_MAX ? (size_t)left : TCI_FOLLOW_MAX, keep_row, nodes);
+  int rc = engine->ops->follow_log(engine->storage, from_seq, left < TCI_FOLLOW_MAX ? (size_t)left : TCI_FOLLOW_MAX, keep_row, nodes, &changed);
   if (!rc) rc = nodes->rc;
   if (!rc && nodes->n && nodes->events[0]->record.seq != from_seq + 1) rc = tci_fail(TC_ECORRUPT, "the log has no event %lld", (long long)from_seq + 1);
   for (size_t i = 0; i < nodes->n; i++) bytes += nodes->events[i]->size_bytes;
   /* Between reading and showing: who has appended one of these did so with these documents. */
-  if (!rc && nodes->n && (tci_nodes_leads(engine) || must_sync(engine))) rc = sync_documents(engine);
+  if (!rc && nodes->n && (changed || must_sync(engine))) rc = sync_documents(engine);
   if (!rc && nodes->n && !has_room(engine, nodes->n, bytes)) rc = tci_fail(TC_EBUSY, "the indexes are too far behind");
   if (!rc && nodes->n && tci_tail_reserve(engine->tail, nodes->n)) rc = tci_fail(TC_ENOMEM, "out of memory for the newest events");
   if (!rc && nodes->n) tci_publish(engine, nodes->events, nodes->n);

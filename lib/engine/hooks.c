@@ -293,7 +293,10 @@ int tci_hooks_remove(tci_webhooks *w, int64_t id) {
 }
 
 int tci_hooks_errand(tci_webhooks *w, int64_t id, int test, const int64_t *seqs, size_t count) {
-  if (!tci_nodes_leads(w->engine)) return tci_errands_ask(w, id, test, seqs, count);
+  return tci_webhooks_holds(w, id) ? tci_hooks_errand_here(w, id, test, seqs, count) : tci_errands_ask(w, id, test, seqs, count);
+}
+
+int tci_hooks_errand_here(tci_webhooks *w, int64_t id, int test, const int64_t *seqs, size_t count) {
   tci_errand *errand = tci_zalloc(sizeof *errand + count * sizeof *seqs);
   if (!errand) return tci_fail(TC_ENOMEM, "out of memory for a webhook");
   errand->webhook_id = id;

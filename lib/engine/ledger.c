@@ -106,7 +106,7 @@ static int write_page(tci_webhooks *w) {
   tc_work work = {
     .cursor_seq = p->cursor_seq, .owed = p->owed, .owed_n = p->owed_n, .settled = p->settled, .settled_n = p->settled_n, .log = p->log, .log_n = p->log_n};
   int rc = w->engine->ops->work_commit(w->engine->storage, &work);
-  if (rc && rc != w->ledger.error && !tci_nodes_is_over(w->engine, rc))
+  if (rc && rc != w->ledger.error && !tci_nodes_is_cut(w->engine, rc, w->sender))
     tci_engine_log(w->engine, TC_LOG_ERROR, "webhooks: the work store cannot be written, will try again: %s: %s", tc_strerror(rc), tci_fail_detail());
   return rc;
 }
@@ -114,7 +114,8 @@ static int write_page(tci_webhooks *w) {
 static int trim(tci_webhooks *w) {
   int32_t more = 0;
   int rc = w->engine->ops->work_trim(w->engine->storage, tci_webhooks_now_us(w) - w->log_age_us, w->log_rows, &more);
-  if (rc && !tci_nodes_is_over(w->engine, rc)) tci_engine_log(w->engine, TC_LOG_WARN, "webhooks: the delivery log cannot be trimmed: %s", tci_fail_detail());
+  if (rc && !tci_nodes_is_cut(w->engine, rc, w->sender))
+    tci_engine_log(w->engine, TC_LOG_WARN, "webhooks: the delivery log cannot be trimmed: %s", tci_fail_detail());
   return more && !rc;
 }
 
@@ -165,6 +166,15 @@ int tci_ledger_commit(tci_webhooks *w) {
   return TC_OK;
 }
 
+int tci_ledger_settle_up(tci_webhooks *w) {
+  int64_t now_us = tci_webhooks_now_us(w);
+  while (w->unrecorded) {
+    int rc = tci_parcel_owe(w, w->unrecorded, w->unrecorded->attempt, now_us);
+    if (rc) return rc;
+  }
+  return tci_ledger_commit(w);
+}
+
 int tci_ledger_post(tci_webhooks *w) {
   tci_ledger *l = &w->ledger;
   if (!tci_helper_is_there(w)) return tci_ledger_commit(w);
@@ -177,6 +187,7 @@ int tci_ledger_post(tci_webhooks *w) {
 
 void tci_ledger_trim(tci_webhooks *w) {
   tci_ledger *l = &w->ledger;
+  if (!tci_webhooks_holds(w, 0)) return; /* of several nodes the one that holds the first share: it is one log */
   if (w->turn_mono_us < l->trim_us || !take_back(w, 0)) return;
   l->to_trim = 1;
   if (tci_helper_is_there(w)) hand_over(w);

@@ -36,10 +36,18 @@ int tci_nodes_is_over(tc_engine *engine, int rc) {
   return 1;
 }
 
+int tci_nodes_is_cut(tc_engine *engine, int rc, int64_t sender) {
+  if (!engine->nodes || rc != TC_ECONFLICT) return 0;
+  /* Unless a look has said a new number by now. */
+  if (atomic_compare_exchange_strong(&engine->nodes->sender, &sender, 0))
+    tci_engine_log(engine, TC_LOG_WARN, "others send the webhooks of this node: they took it for gone");
+  return 1;
+}
+
 static void note_role(tc_engine *engine, int64_t epoch) {
   int64_t before = atomic_exchange(&engine->nodes->epoch, epoch);
   if (before == epoch) return;
-  if (epoch) tci_engine_log(engine, TC_LOG_INFO, "this node leads: it indexes, counts and sends webhooks");
+  if (epoch) tci_engine_log(engine, TC_LOG_INFO, "this node leads: it indexes and counts");
   else tci_engine_log(engine, TC_LOG_WARN, "another node leads now, this one follows");
 }
 
@@ -48,18 +56,27 @@ static void note_failure(tc_engine *engine, int rc) {
   if (atomic_exchange(&nodes->look_error, rc) != rc)
     tci_engine_log(engine, TC_LOG_WARN, "the other nodes cannot be seen now: %s: %s", tc_strerror(rc), tci_fail_detail());
   /* It is fenced whatever it believes; but it must not send webhooks while another one does. */
-  if (atomic_load(&nodes->epoch) && tci_sys_monotonic_us(NULL) > nodes->sure_until_us && atomic_exchange(&nodes->epoch, 0))
-    tci_engine_log(engine, TC_LOG_WARN, "this node may lead no longer: it could not say so in time");
+  if (tci_sys_monotonic_us(NULL) <= nodes->sure_until_us) return;
+  if (atomic_exchange(&nodes->epoch, 0)) tci_engine_log(engine, TC_LOG_WARN, "this node may lead no longer: it could not say so in time");
+  if (atomic_exchange(&nodes->sender, 0))
+    tci_engine_log(engine, TC_LOG_WARN, "others may send the webhooks of this node: it could not say in time that it is there");
+}
+
+/* 1: that has changed. */
+static int note_shares(tci_nodes *nodes, const tc_node_view *view) {
+  int moved = atomic_exchange(&nodes->shares, view->shares) != view->shares;
+  moved |= atomic_exchange(&nodes->open_shares, view->open_shares) != view->open_shares;
+  return (atomic_exchange(&nodes->sender, view->sender) != view->sender) | moved;
 }
 
 void tci_nodes_look(tc_engine *engine, int wait_ms) {
   tci_nodes *nodes = engine->nodes;
   tc_node_view view = {0};
-  int64_t asked_us = tci_sys_monotonic_us(NULL), epoch_before = atomic_load(&nodes->epoch);
-  int rc = engine->ops->look(engine->storage, wait_ms, TCI_LEASE_MS, &view);
+  int64_t asked_us = tci_sys_monotonic_us(NULL), epoch_before = atomic_load(&nodes->epoch), sender_before = atomic_load(&nodes->sender);
+  int rc = engine->ops->look(engine->storage, wait_ms, TCI_LEASE_MS, engine->webhooks != NULL, &view);
   if (rc) {
     note_failure(engine, rc);
-    if (epoch_before != atomic_load(&nodes->epoch)) ring_all(engine);
+    if (epoch_before != atomic_load(&nodes->epoch) || sender_before != atomic_load(&nodes->sender)) ring_all(engine);
     return;
   }
   atomic_store(&nodes->look_error, TC_OK);
@@ -70,6 +87,7 @@ void tci_nodes_look(tc_engine *engine, int wait_ms) {
   atomic_store(&nodes->config_changed, view.config_changed);
   if (view.log_seq > atomic_load(&nodes->log_seq)) atomic_store(&nodes->log_seq, view.log_seq);
   note_role(engine, view.epoch);
+  if (note_shares(nodes, &view)) tci_webhooks_wake(engine);
   if (view.config_changed || atomic_load(&nodes->errands) || view.epoch != atomic_load(&nodes->known_epoch) || view.log_seq > atomic_load(&engine->log_seq))
     tci_queue_ring(engine);
   if (moved && !view.epoch) tci_indexer_ring(engine);
@@ -83,8 +101,8 @@ int tci_nodes_open(tc_engine *engine, tc_storage_state *state) {
   if (!nodes) return tci_fail(TC_ENOMEM, "out of memory for an engine");
   engine->nodes = nodes;
   int64_t asked_us = tci_sys_monotonic_us(NULL);
-  int rc = engine->ops->look(engine->storage, 0, TCI_LEASE_MS, &view);
-  if (!rc && view.epoch) rc = engine->ops->take_up(engine->storage, TC_DUTY_INDEX, view.epoch, &state->index_seq);
+  int rc = engine->ops->look(engine->storage, 0, TCI_LEASE_MS, 0, &view);
+  if (!rc && view.epoch) rc = engine->ops->take_up(engine->storage, view.epoch, &state->index_seq);
   if (rc) return rc;
   /* Who leads may be ahead of what was the log's end just before. */
   if (state->index_seq > state->log_seq) state->index_seq = state->log_seq;
@@ -110,7 +128,9 @@ static void *look_around(void *arg) {
 }
 
 int tci_nodes_start(tc_engine *engine) {
-  int rc = engine->nodes ? tci_thread_start(&engine->nodes->thread, "tc-nodes", look_around, engine) : 0;
+  if (!engine->nodes) return TC_OK;
+  tci_nodes_look(engine, 0); /* that it sends webhooks is known from the start on */
+  int rc = tci_thread_start(&engine->nodes->thread, "tc-nodes", look_around, engine);
   return rc ? tci_fail(TC_ENOMEM, "cannot start a thread") : TC_OK;
 }
 
@@ -135,7 +155,7 @@ static void move_index(tc_engine *engine, int64_t seq) {
 static int take_up(tc_engine *engine, int64_t epoch) {
   tci_nodes *nodes = engine->nodes;
   int64_t index_seq = 0;
-  int rc = engine->ops->take_up(engine->storage, TC_DUTY_INDEX, epoch, &index_seq);
+  int rc = engine->ops->take_up(engine->storage, epoch, &index_seq);
   if (rc) return rc;
   if (index_seq > atomic_load(&engine->log_seq)) return TC_EBUSY; /* the writer gets there first */
   rc = tci_rollup_take_up(engine);

@@ -4,10 +4,10 @@
  *  - engine->nodes is NULL where the storage is one node's alone: then none of this is there.
  *  - A thread of its own (without threads: the pump, every 200 ms) LOOKS: it keeps the lease, and learns how far the log, the index and the facts are. What it has seen are atomics, and it rings
  *    whoever has to do something about it. It waits for nothing else, so a busy engine does not lose its lease.
- *  - The WRITER follows: it alone adds to the tail. It reads the log behind the tail's end, and the documents when another node has changed them. A leader reads the documents between reading events
- *    and showing them, so what counts and what sends never meets an event of a goal or a webhook that it cannot see.
- *  - Each duty of a leader is taken up, and laid down, by the thread that does it, in an epoch: the indexer's (index and facts), the webhooks' (nodes.c, dispatch.c). The storage refuses what is
- *    written in an epoch that is over.
+ *  - The WRITER follows: it alone adds to the tail. It reads the log behind the tail's end, and the documents when another node has changed them: those that had changed when the events
+ *    were read, before it shows them. So what counts and what sends never meets an event of a goal or a webhook that it cannot see.
+ *  - A leader's duty, index and facts, is taken up and laid down by the indexer's thread, in an epoch. Webhooks are not the leader's: each node sends a part of them, under a number of its own
+ *    (duty.c). The storage refuses what is written in an epoch that is over, or by a sender who is one no more.
  */
 #ifndef TCI_ENGINE_NODES_H
 #define TCI_ENGINE_NODES_H
@@ -27,8 +27,11 @@ typedef struct tci_nodes {
   _Atomic int64_t log_seq, index_seq, facts_seq;
   atomic_int followed, config_changed;
   atomic_int look_error;
-  atomic_int errands;          /* something may be asked of the leader */
-  _Atomic int64_t known_epoch; /* the documents are those of this epoch's beginning, or later: its duties may be taken up */
+  atomic_int errands;           /* something may be asked of who sends webhooks */
+  _Atomic int64_t sender;       /* as whom this node sends webhooks; 0: it does not */
+  _Atomic uint32_t shares;      /* which of them it is to send, */
+  _Atomic uint32_t open_shares; /* and which of these nobody else holds */
+  _Atomic int64_t known_epoch;  /* the documents are those of this epoch's beginning, or later: its duties may be taken up */
 
   /* The looking thread's. */
   int64_t sure_until_us; /* the system's monotonic clock: nobody else has taken over before */
@@ -60,6 +63,8 @@ int tci_nodes_has_others(const tc_engine *engine);  /* as far as has been seen l
 void tci_nodes_tell(tc_engine *engine);             /* something was committed */
 /* A write of a leader was refused: 1: because another one leads; then it is no failure, and this one leads no more. */
 int tci_nodes_is_over(tc_engine *engine, int rc);
+/* The same of what was written as this sender of webhooks. */
+int tci_nodes_is_cut(tc_engine *engine, int rc, int64_t sender);
 
 /* ---- follow.c. Writer's thread ---- */
 

@@ -17,11 +17,11 @@ static int keep_one(const tc_record *row, void *arg) {
   return 1;
 }
 
-typedef int (*read_log_fn)(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
-
-static int query_seq(tc_engine *engine, read_log_fn read_log, int64_t seq, tc_event **out) {
+/* soon: it waits for no other reader. */
+static int query_seq(tc_engine *engine, int soon, int64_t seq, tc_event **out) {
   one_row one = {0};
-  int rc = read_log(engine->storage, seq - 1, 1, keep_one, &one);
+  const tc_storage_ops *ops = engine->ops;
+  int rc = soon ? ops->follow_log(engine->storage, seq - 1, 1, keep_one, &one, NULL) : ops->read_log(engine->storage, seq - 1, 1, keep_one, &one);
   if (!rc) rc = one.rc;
   if (!rc && (!one.event || one.event->record.seq != seq)) rc = tci_fail(TC_ENOTFOUND, "the log has no event %lld", (long long)seq);
   if (rc) {
@@ -32,11 +32,11 @@ static int query_seq(tc_engine *engine, read_log_fn read_log, int64_t seq, tc_ev
   return TC_OK;
 }
 
-int tci_query_seq(tc_engine *engine, int64_t seq, tc_event **out) { return query_seq(engine, engine->ops->read_log, seq, out); }
+int tci_query_seq(tc_engine *engine, int64_t seq, tc_event **out) { return query_seq(engine, 0, seq, out); }
 
 int tci_query_seq_soon(tc_engine *engine, int64_t seq, tc_event **out) {
   if (tci_tail_take(engine->tail, seq, 1, out) == 1) return TC_OK;
-  return query_seq(engine, engine->nodes ? engine->ops->follow_log : engine->ops->read_log, seq, out);
+  return query_seq(engine, engine->nodes != NULL, seq, out);
 }
 
 static int check_ready(const tc_engine *engine) {

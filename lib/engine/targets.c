@@ -154,12 +154,17 @@ static void follow(tci_webhooks *w, const wanted *now) {
 static int add_new(tci_webhooks *w, const wanted *now) {
   int waits = 0;
   for (size_t i = 0; i < now->count; i++) {
-    if (!now->all[i]->enabled || now->has[i]) continue;
+    if (!now->all[i]->enabled || now->has[i] || !tci_webhooks_holds(w, now->all[i]->id)) continue;
     waits |= now->waits[i];
     if (now->waits[i]) continue;
     tci_target *target = make(w, now->all[i]);
     if (!target) return TC_ENOMEM;
     w->targets[w->target_count++] = target;
+    if (!w->engine->nodes || !w->sub) continue;
+    /* Who held its share before may have owed it something before this node knew of it. At the start what is owed is read for all. */
+    target->next_due_us = w->turn_us;
+    target->owed_before = 1;
+    tci_target_touch(w, target);
   }
   return waits;
 }
@@ -188,6 +193,52 @@ int tci_targets_refresh(tci_webhooks *w) {
   for (size_t i = 0; i < now.count; i++) tci_hook_unref(now.all[i]);
   tci_free(now.all);
   return rc < 0 ? tci_fail(rc, "out of memory for webhooks") : TC_OK;
+}
+
+/* ---- of several nodes: shares that go to another one ---- */
+
+static int is_of(const tci_target *target, uint32_t shares) { return shares >> TC_WORK_SHARE(target->hook->id) & 1; }
+
+static void owe_waiting(tci_webhooks *w, tci_target *target) {
+  while (target->first) {
+    tci_parcel *parcel = target->first;
+    if (!parcel->recorded && tci_parcel_owe(w, parcel, parcel->attempt, tci_webhooks_now_us(w))) return; /* without memory at a later turn */
+    target->first = parcel->next_waiting;
+    if (!target->first) target->last = NULL;
+    target->waiting--;
+    tci_parcel_free(w, parcel);
+  }
+}
+
+uint32_t tci_targets_drain(tci_webhooks *w, uint32_t shares, int give_up) {
+  uint32_t busy = 0;
+  for (size_t i = 0; i < w->target_count; i++) {
+    tci_target *target = w->targets[i];
+    if (!is_of(target, shares)) continue;
+    owe_waiting(w, target);
+    if (give_up) tci_target_give_up(w, target);
+    if (target->first || target->in_flight || (target->gone && !target->forgotten && !give_up)) busy |= UINT32_C(1) << TC_WORK_SHARE(target->hook->id);
+  }
+  return busy;
+}
+
+void tci_targets_let_go(tci_webhooks *w, uint32_t shares) {
+  size_t kept = 0;
+  for (tci_target **at = &w->active; *at;) {
+    if (is_of(*at, shares)) *at = (*at)->next_active;
+    else at = &(*at)->next_active;
+  }
+  for (size_t i = 0; i < w->target_count; i++) {
+    tci_target *target = w->targets[i];
+    if (!is_of(target, shares)) {
+      w->targets[kept++] = target;
+      continue;
+    }
+    w->gone_count -= (size_t)target->gone;
+    tci_hook_unref(target->hook);
+    tci_free(target);
+  }
+  w->target_count = kept;
 }
 
 void tci_targets_free(tci_webhooks *w) {

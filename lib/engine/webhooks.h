@@ -12,6 +12,9 @@
  *    Ordered webhooks always go through what is owed, which knows their lanes.
  *  - What an answer means for the webhook's configuration (it failed for too long, it is gone) is written after the transport's poll, never from within it (tci_targets_note).
  *  - After a kill everything behind the cursor is delivered again, with the same webhook-id. At tc_close what is under way is owed.
+ *  - Several nodes share the webhooks by their ids (TC_WORK_SHARE; docs/decisions/0011-webhook-shares.md), duty.c: targets are there for those of the shares that this node holds, and no others. What
+ *    it is to hold, look says (engine/nodes.h). A share that is to go is drained: what comes is owed at once, nothing is sent any more, and when nothing is under way the share is let go. One that
+ *    comes may lag: then the log is read from its cursor on once more, and the others pass over what they have had. A node alone holds all.
  */
 #ifndef TCI_ENGINE_WEBHOOKS_H
 #define TCI_ENGINE_WEBHOOKS_H
@@ -154,18 +157,22 @@ typedef struct tci_webhooks {
   tci_parcel *unrecorded, *last_unrecorded;
   tci_parcel *landed; /* the transport has done with them */
   size_t parcels, in_flight;
-  size_t refused;              /* of in_flight: those with why */
-  int to_note;                 /* of some target */
-  int transport_error;         /* what its last poll said */
-  int begin_error, read_error; /* of the start, of the log: each is logged once */
-  int brimful;                 /* the only webhook has so much waiting that nothing is taken until half of it has gone */
-  int stuck;                   /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
-  int running;                 /* between begin and end */
-  int64_t epoch;               /* of several nodes: in which this one leads while it runs */
-  int64_t horizon_seq;         /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
-  int64_t pulled_seq;          /* every event up to it has become parcels or owed rows */
-  tc_event *held;              /* the next event, when there was no memory for its parcels */
-  struct due_rows *due;        /* dispatch.c's working memory */
+  size_t refused;                 /* of in_flight: those with why */
+  int to_note;                    /* of some target */
+  int transport_error;            /* what its last poll said */
+  int begin_error, read_error;    /* of the start, of the log: each is logged once */
+  int brimful;                    /* the only webhook has so much waiting that nothing is taken until half of it has gone */
+  int stuck;                      /* the last pull met a log that cannot be read, the end of memory, or a webhook that is waited for */
+  int running;                    /* between begin and end */
+  int64_t sender;                 /* of several nodes: as whom this one sends while it runs */
+  _Atomic uint32_t shares;        /* it holds these; others read it */
+  uint32_t leaving;               /* of these: they are to go */
+  int64_t leave_by_us;            /* what is under way for them is given up then; monotonic */
+  int64_t passed[TC_WORK_SHARES]; /* the webhooks of a share have had every event up to here */
+  int64_t horizon_seq;            /* the log's end at the start: up to here an event behind the cursor may be owed already, from before a kill */
+  int64_t pulled_seq;             /* every event up to it has become parcels or owed rows */
+  tc_event *held;                 /* the next event, when there was no memory for its parcels */
+  struct due_rows *due;           /* dispatch.c's working memory */
   tci_ledger ledger;
 } tci_webhooks;
 
@@ -190,13 +197,23 @@ int tci_hooks_edit(tci_webhooks *webhooks, int64_t id, int (*edit)(tci_hook_part
 int tci_hooks_remove(tci_webhooks *webhooks, int64_t id);
 /* A reference to each, by id; tci_free the array after the unrefs. */
 int tci_hooks_all(tci_webhooks *webhooks, tci_hook ***out, size_t *count, uint64_t *version);
-/* Of a node that does not lead: asks the one that does, and waits until that is committed. */
+/* Of a node that does not hold its share: asks the one that does, and waits until that is committed. */
 int tci_hooks_errand(tci_webhooks *webhooks, int64_t id, int test, const int64_t *seqs, size_t count);
+int tci_hooks_errand_here(tci_webhooks *webhooks, int64_t id, int test, const int64_t *seqs, size_t count); /* any thread; does not wait */
+
+/* duty.c */
+int tci_webhooks_holds(const tci_webhooks *w, int64_t id);                /* any thread. 1: this node sends the webhook of that id */
+uint32_t tci_webhooks_shares(const tci_webhooks *w);                      /* any thread: how many of TC_WORK_SHARES it sends */
+int tci_webhooks_is_leaving(const tci_webhooks *w, int64_t id);           /* 1: it does not for long */
+int tci_webhooks_has_had(const tci_webhooks *w, int64_t id, int64_t seq); /* 1: whoever held its share before has seen to that event */
+int tci_webhooks_on_duty(tci_webhooks *w);                                /* 1: it runs; begins and ends it, takes shares and lets go of them */
 
 /* dispatch.c, targets.c, attempt.c, ledger.c */
 void *tci_webhooks_main(void *webhooks);
-int tci_webhooks_begin(tci_webhooks *w);             /* 1: it runs. What keeps it from that is logged */
-int tci_webhooks_on_duty(tci_webhooks *w);           /* 1: it runs, and this node leads; begins and ends it */
+int tci_webhooks_begin(tci_webhooks *w, int64_t seq); /* behind this event. 1: it runs. What keeps it from that is logged */
+/* Goes on behind this event, with what is owed to all targets there are. The ledger is written. TC_OK, or what it met: then it is to end. */
+int tci_webhooks_seek(tci_webhooks *w, int64_t seq);
+void tci_webhooks_run_errands(tci_webhooks *w);      /* what it can; those of webhooks that other nodes send are passed on */
 int tci_webhooks_turn(tci_webhooks *w);              /* in how many ms the next is wanted; 0: there is more to do */
 int tci_webhooks_poll(tci_webhooks *w, int wait_ms); /* the transport's part; 1: something has landed */
 void tci_webhooks_end(tci_webhooks *w);
@@ -210,8 +227,12 @@ void tci_helper_work(tci_webhooks *w);                         /* that it calls 
 int tci_helper_has_worked(tci_webhooks *w, int wait, int *rc); /* 1: it has, and *rc is what came of it */
 int tci_targets_refresh(tci_webhooks *w);                      /* follows the registry */
 void tci_targets_free(tci_webhooks *w);
-void tci_target_touch(tci_webhooks *w, tci_target *target); /* something waits for it, is owed to it, or it is gone */
-tci_target *tci_target_find(tci_webhooks *w, int64_t id);   /* one that is not gone */
+/* Of these shares: nothing waits in memory any more, it is owed. give_up: nor is anything under way. Those of which something is left. */
+uint32_t tci_targets_drain(tci_webhooks *w, uint32_t shares, int give_up);
+void tci_targets_let_go(tci_webhooks *w, uint32_t shares);    /* these are another node's; they are drained */
+void tci_target_give_up(tci_webhooks *w, tci_target *target); /* what is under way for it, and what waits, is owed */
+void tci_target_touch(tci_webhooks *w, tci_target *target);   /* something waits for it, is owed to it, or it is gone */
+tci_target *tci_target_find(tci_webhooks *w, int64_t id);     /* one that is not gone */
 /* The first target that a room's events concern in targets, and behind the last. */
 void tci_targets_of(const tci_webhooks *w, const char *room, size_t *from, size_t *to);
 uint64_t tci_room_hash(const tci_webhooks *w, const char *room);
@@ -233,6 +254,7 @@ int tci_ledger_settle(tci_webhooks *w, int64_t webhook_id, int64_t seq);
 int tci_ledger_log(tci_webhooks *w, const tc_delivery *row);
 int tci_ledger_is_full(const tci_webhooks *w);  /* it is time to write it */
 int tci_ledger_has_room(const tci_webhooks *w); /* else nothing more is sent */
+int tci_ledger_settle_up(tci_webhooks *w);      /* owes what is under way too, so that the cursor passes all that was pulled, and commits */
 int tci_ledger_commit(tci_webhooks *w);         /* all that it holds, and the cursor; afterwards the work store is the caller's */
 /* Begins to write what it holds, or does it if nobody helps: one page at a time, and it waits for that when far too much has come meanwhile. What could not be written is tried again at the next
  * call. An error: nothing new should be taken, the last write failed. */

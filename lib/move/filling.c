@@ -1,5 +1,6 @@
 #include "move/filling.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 
 #define NOTE_ID 1
 #define PATIENCE_US 60000000
+#define GONE_US 10000000
+#define LOOK_MS 100
 
 typedef struct reading {
   tci_filling *out;
@@ -52,21 +55,30 @@ int tci_filling_finish(const tci_end *end) {
 
 #define LEASE_MS 60000
 
-int tci_filling_hold(const tci_end *end) {
-  tc_node_view view;
-  if (!TCI_OPS_HAVE(end->ops, look)) return TC_OK;
-  int rc = end->ops->look(end->storage, 0, LEASE_MS, &view);
-  return !rc && !view.epoch ? tci_fail(TC_EBUSY, "another node has the log open: stop it first") : rc;
+static int look(const tci_end *end, tc_node_view *view) {
+  int rc = end->ops->look(end->storage, 0, LEASE_MS, 1, view);
+  return !rc && !view->epoch ? tci_fail(TC_EBUSY, "another node has the log open: stop it first") : rc;
 }
 
-/* What is owed is written by who leads. */
-static int lead(const tci_end *end) {
+int tci_filling_hold(const tci_end *end) {
   tc_node_view view;
-  int64_t index_seq = 0;
+  return TCI_OPS_HAVE(end->ops, look) ? look(end, &view) : TC_OK;
+}
+
+/* What is owed is written by who sends: of all webhooks this one, as soon as a node that was killed is seen to be gone. */
+static int lead(const tci_end *end) {
+  const uint32_t all = (UINT32_C(1) << TC_WORK_SHARES) - 1;
+  int64_t cursors[TC_WORK_SHARES], until_us = tci_sys_monotonic_us(NULL) + GONE_US;
+  uint32_t held = 0;
   if (!TCI_OPS_HAVE(end->ops, look)) return TC_OK;
-  int rc = tci_filling_hold(end);
-  if (!rc) rc = end->ops->look(end->storage, 0, LEASE_MS, &view);
-  return rc ? rc : end->ops->take_up(end->storage, TC_DUTY_WORK, view.epoch, &index_seq);
+  for (;;) {
+    tc_node_view view;
+    int rc = look(end, &view);
+    if (!rc && view.sender) rc = end->ops->work_hold(end->storage, view.sender, view.shares, &held, cursors);
+    if (rc || held == all) return rc;
+    if (tci_sys_monotonic_us(NULL) >= until_us) return tci_fail(TC_EBUSY, "another node sends webhooks: stop it first");
+    (void)poll(NULL, 0, LOOK_MS);
+  }
 }
 
 int tci_filling_commit(const tci_end *to, tc_work *work) {

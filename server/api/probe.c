@@ -59,6 +59,8 @@ void tcd_handle_readyz(tcd_app *app, const tcd_match *match, const tcd_request *
               add_count(json, "tailBytes", status.tail_bytes) && add_count(json, "commits", status.commits) &&
               add_count(json, "connections", stats.connections) && add_count(json, "requests", stats.requests) && add_count(json, "refused", stats.refused) &&
               add_count(json, "bufferedBytes", stats.buffered_bytes);
-  if (status.role != TC_ROLE_ALONE) whole = whole && cJSON_AddStringToObject(json, "role", status.role == TC_ROLE_LEADER ? "leader" : "follower") != NULL;
+  if (status.role != TC_ROLE_ALONE)
+    whole = whole && cJSON_AddStringToObject(json, "role", status.role == TC_ROLE_LEADER ? "leader" : "follower") != NULL &&
+            add_count(json, "webhookShares", status.webhook_shares);
   answer_json(reply, ready ? 200 : 503, json, whole);
 }

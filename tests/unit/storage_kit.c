@@ -44,6 +44,16 @@ tc_record tip(const char *room, const char *user, const char *peer, int64_t crea
   return record;
 }
 
+tc_node_view hold_shares(const tc_storage_ops *with, tc_storage *to, uint32_t *held) {
+  tc_node_view view = {0};
+  int64_t cursors[TC_WORK_SHARES];
+  *held = 0;
+  ck_assert_msg(!with->look(to, 0, 6000, 1, &view), "%s", last_fail());
+  ck_assert_int_gt(view.sender, 0);
+  ck_assert_msg(!with->work_hold(to, view.sender, view.shares, held, cursors), "%s", last_fail());
+  return view;
+}
+
 /* ---- the storage under test ---- */
 
 const tc_storage_ops *ops;

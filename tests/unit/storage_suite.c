@@ -20,6 +20,9 @@ static void set_up(void) {
   ck_assert_int_eq(state.index_seq, 0);
   ck_assert_int_eq(state.last_created_at_us, 0);
   index_seq = 0;
+  uint32_t held = 0;
+  if (ops->work_hold) ck_assert_int_gt(hold_shares(ops, storage, &held).shares, 0);
+  if (ops->work_hold) ck_assert_uint_eq(held, (1u << TC_WORK_SHARES) - 1); /* it is alone */
 }
 
 static void tear_down(void) {

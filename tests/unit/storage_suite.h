@@ -33,6 +33,8 @@ int64_t append_one(const tc_storage_ops *ops, tc_storage *storage, tc_record rec
 /* Indexes all that the log has beyond *index_seq. */
 void derive_all(const tc_storage_ops *ops, tc_storage *storage, int64_t *index_seq);
 int64_t count_all(const tc_storage_ops *ops, tc_storage *storage, uint32_t kind, const char *room);
+/* Of a storage that several nodes share: `to` is a sender, and holds what it can of all webhooks. Its view. */
+tc_node_view hold_shares(const tc_storage_ops *with, tc_storage *to, uint32_t *held);
 int run_suite(Suite *suite); /* main's exit code */
 
 /* ---- the storage under test: opened and closed around each test ---- */

@@ -34,7 +34,7 @@ static tc_storage *open_one(void) {
 
 static tc_node_view look(tc_storage *node) {
   tc_node_view view;
-  ck_assert_msg(!ops->look(node, 0, LEASE_MS, &view), "%s", last_fail());
+  ck_assert_msg(!ops->look(node, 0, LEASE_MS, 0, &view), "%s", last_fail());
   return view;
 }
 
@@ -84,17 +84,12 @@ static int append_on(tc_storage *node, tc_record *record, tc_append_terms *terms
 /* What a leader alone may write: each of it in the node's epoch. */
 static void check_duties(tc_storage *node, int expected) {
   tc_fact fact = {200, text_of("k"), text_of("v")};
-  tc_owed owed = {.webhook_id = 1, .seq = 1, .lane = -1, .attempt = 1};
-  tc_work work = {.owed = &owed, .owed_n = 1};
   row_list rows = {0};
   int32_t more = 0;
   int64_t from_seq = 0;
   ck_assert_int_eq(ops->facts_cursor(node, &from_seq), TC_OK);
   ck_assert_int_eq(ops->facts_commit(node, from_seq, &fact, 1), expected);
   ck_assert_int_eq(ops->idle(node, NOON, &more), expected);
-  ck_assert_int_eq(ops->work_commit(node, &work), expected);
-  ck_assert_int_eq(ops->work_trim(node, 0, 1000, &more), expected);
-  ck_assert_int_eq(ops->work_forget(node, 1, 10, &more), expected);
   append_one(ops, node, tip("r", "u", "p", NOON));
   ck_assert_int_eq(ops->read_log(node, index_seq, 10, keep_row, &rows), TC_OK);
   ck_assert_int_eq(ops->derive(node, rows.at, rows.count), expected);
@@ -132,8 +127,7 @@ START_TEST(who_closes_gives_the_lead_up_at_once) {
   storage = NULL;
   second_view = look(second);
   ck_assert_int_gt(second_view.epoch, first_view.epoch);
-  ck_assert_int_eq(ops->take_up(second, TC_DUTY_INDEX, second_view.epoch, &index_seq), TC_OK);
-  ck_assert_int_eq(ops->take_up(second, TC_DUTY_WORK, second_view.epoch, &index_seq), TC_OK);
+  ck_assert_int_eq(ops->take_up(second, second_view.epoch, &index_seq), TC_OK);
   check_duties(second, TC_OK);
 }
 END_TEST
@@ -141,12 +135,11 @@ END_TEST
 /* Its session lives, it just says nothing: a machine that stands still. */
 START_TEST(a_lease_that_is_over_is_taken_and_the_leader_of_before_is_told) {
   int turns = 0;
-  while (ops->look(second, 0, LEASE_MS, &second_view) || !second_view.epoch) {
+  while (ops->look(second, 0, LEASE_MS, 0, &second_view) || !second_view.epoch) {
     wait_a_little(&turns);
     ck_assert_int_lt(turns, 15000);
   }
-  ck_assert_int_eq(ops->take_up(second, TC_DUTY_INDEX, second_view.epoch, &index_seq), TC_OK);
-  ck_assert_int_eq(ops->take_up(second, TC_DUTY_WORK, second_view.epoch, &index_seq), TC_OK);
+  ck_assert_int_eq(ops->take_up(second, second_view.epoch, &index_seq), TC_OK);
   check_duties(storage, TC_ECONFLICT);
   check_duties(second, TC_OK);
   first_view = look(storage);
@@ -163,8 +156,7 @@ START_TEST(an_epoch_is_taken_up_before_it_counts) {
   if (!epoch) epoch = look(storage).epoch;
   ck_assert_int_gt(epoch, first_view.epoch);
   check_duties(storage, TC_ECONFLICT);
-  ck_assert_int_eq(ops->take_up(storage, TC_DUTY_INDEX, epoch, &index_seq), TC_OK);
-  ck_assert_int_eq(ops->take_up(storage, TC_DUTY_WORK, epoch, &index_seq), TC_OK);
+  ck_assert_int_eq(ops->take_up(storage, epoch, &index_seq), TC_OK);
   check_duties(storage, TC_OK);
 }
 END_TEST
@@ -176,7 +168,7 @@ static void *append_and_tell(void *arg) {
   int64_t seq = append_one(ops, storage, tip("r", "u", "p", NOON));
   ops->tell(storage, seq);
   tc_node_view view;
-  for (int i = 0; i < 50; i++) (void)ops->look(storage, 10, LEASE_MS, &view);
+  for (int i = 0; i < 50; i++) (void)ops->look(storage, 10, LEASE_MS, 0, &view);
   return NULL;
 }
 
@@ -185,7 +177,7 @@ START_TEST(what_one_tells_wakes_another) {
   tc_node_view view = second_view;
   look_both(); /* the first knows of the second */
   ck_assert_int_eq(pthread_create(&thread, NULL, append_and_tell, NULL), 0);
-  for (int i = 0; i < 100 && view.log_seq < 1; i++) ck_assert_msg(!ops->look(second, 100, LEASE_MS, &view), "%s", last_fail());
+  for (int i = 0; i < 100 && view.log_seq < 1; i++) ck_assert_msg(!ops->look(second, 100, LEASE_MS, 0, &view), "%s", last_fail());
   (void)pthread_join(thread, NULL);
   ck_assert_int_eq(view.log_seq, 1);
 }
@@ -195,7 +187,7 @@ START_TEST(without_being_told_it_sees_all_the_same) {
   tc_node_view view = second_view;
   append_one(ops, storage, tip("r", "u", "p", NOON));
   derive_all(ops, storage, &index_seq);
-  for (int i = 0; i < 20 && view.index_seq < 1; i++) ck_assert_msg(!ops->look(second, 1000, LEASE_MS, &view), "%s", last_fail());
+  for (int i = 0; i < 20 && view.index_seq < 1; i++) ck_assert_msg(!ops->look(second, 1000, LEASE_MS, 0, &view), "%s", last_fail());
   ck_assert_int_eq(view.log_seq, 1);
   ck_assert_int_eq(view.index_seq, 1);
 }
@@ -231,7 +223,7 @@ START_TEST(a_flood_of_news_holds_nobody_up) {
   ck_assert_int_eq(pthread_create(&thread, NULL, notify_all_the_time, &stop), 0);
   for (int64_t end_ms = now_ms() + 1500; now_ms() < end_ms;) {
     int64_t begun_ms = now_ms();
-    ck_assert_msg(!ops->look(storage, 200, LEASE_MS, &view), "%s", last_fail());
+    ck_assert_msg(!ops->look(storage, 200, LEASE_MS, 0, &view), "%s", last_fail());
     ck_assert_int_lt(now_ms() - begun_ms, 1000);
     news += view.log_seq == 7;
   }

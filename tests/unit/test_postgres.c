@@ -306,17 +306,17 @@ START_TEST(a_node_waits_for_what_a_killed_one_had_still_sent) {
   kill_a_node_that_indexes();
   open_storage(); /* it follows: nobody leads before that is over */
   for (int i = 0; i < 20; i++) {
-    ck_assert_msg(!ops->look(storage, 0, 6000, &view), "%s", last_fail());
+    ck_assert_msg(!ops->look(storage, 0, 6000, 0, &view), "%s", last_fail());
     ck_assert_int_eq(view.epoch, 0);
     ck_assert_int_eq(view.index_seq, 0);
   }
   sql("COMMIT");
   while (!view.epoch) {
     wait_a_little(&turns);
-    ck_assert_msg(!ops->look(storage, 0, 6000, &view), "%s", last_fail());
+    ck_assert_msg(!ops->look(storage, 0, 6000, 0, &view), "%s", last_fail());
   }
   ck_assert_int_eq(view.index_seq, 3);
-  ck_assert_int_eq(ops->take_up(storage, TC_DUTY_INDEX, view.epoch, &index_seq), TC_OK);
+  ck_assert_int_eq(ops->take_up(storage, view.epoch, &index_seq), TC_OK);
   ck_assert_int_eq(index_seq, 3);
   ck_assert_int_eq(count_all(ops, storage, TC_KIND_TIP, "r"), 3);
 }

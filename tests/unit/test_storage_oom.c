@@ -163,6 +163,8 @@ static int run(size_t at, int nth) {
   if (server) (void)snprintf(url, sizeof url, "%s?options=-csearch_path%%3Do%d_%d", server, (int)getpid(), nth);
   else (void)snprintf(url, sizeof url, ops == &tci_memory_ops ? "memory:" : "sqlite:%s/tc.db", directory);
   ck_assert_int_eq(ops->open(&storage, url, &storage_env, &state), TC_OK);
+  uint32_t held = 0;
+  if (ops->work_hold) (void)hold_shares(ops, storage, &held);
   doc_id = 0;
   for (size_t i = 0; i < STEPS; i++) {
     oom_allocations = 0;

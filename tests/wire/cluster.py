@@ -173,6 +173,16 @@ class Cluster:
     def rows(self, what):
         return [line.split("|") for line in self.database.sql("SET search_path=%s; %s" % (self.SCHEMA, what)).splitlines()]
 
+    def senders(self):
+        """Which node has which webhook, by its id, once all that are planned for have what they are to have; else None."""
+        if self.rows("SELECT count(*) FROM work_shares w JOIN share_plan p ON p.share=w.share, lease l, config_state c WHERE p.sender<>w.holder OR l.planned_at<>c.version") != [["0"]]:
+            return None
+        found = self.rows(
+            "SELECT c.id, a.application_name FROM config c JOIN work_shares w ON w.share=c.id%16 JOIN senders s ON s.id=w.holder"
+            " JOIN pg_stat_activity a ON a.pid=s.pid AND a.backend_start=s.begun WHERE c.kind=1"
+        )
+        return {int(id): name for id, name in found}
+
     def leader(self):
         """(name, epoch) of who leads, or None: the lease is over, or he who had it."""
         found = self.rows("SELECT a.application_name, l.epoch FROM lease l JOIN pg_stat_activity a ON a.pid=l.pid AND a.backend_start=l.begun WHERE l.until>clock_timestamp()")

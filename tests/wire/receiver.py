@@ -6,8 +6,8 @@ import time
 
 
 class Delivery:
-    def __init__(self, path, headers, body):
-        self.path, self.headers, self.body, self.at = path, headers, body, time.monotonic()
+    def __init__(self, path, headers, body, peer=None):
+        self.path, self.headers, self.body, self.at, self.peer = path, headers, body, time.monotonic(), peer
 
     def __getitem__(self, name):
         return self.headers.get(name)
@@ -53,7 +53,7 @@ class Receiver:
 
     def serve(self, handler):
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
-        delivery = Delivery(handler.path, {name: value for name, value in handler.headers.items()}, body)
+        delivery = Delivery(handler.path, {name: value for name, value in handler.headers.items()}, body, handler.client_address)
         with self.lock:
             self.deliveries.append(delivery)
             count = len(self.deliveries)

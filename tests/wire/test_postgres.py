@@ -134,7 +134,7 @@ class OutageTest(PostgresCase):
         daemon.wait_ready()
         second = http.post("/api/tips", tip("hooks"))
         wait_for(lambda: {delivery.body for delivery in receiver.got()} >= {first.body, second.body}, 15, "both deliveries")
-        wait_for(lambda: int(self.rows("cursor", "work_state")[0]) == 2, 10, "the cursor")
+        wait_for(lambda: int(self.rows("min(cursor)", "work_shares")[0]) == 2, 10, "the cursor")
         daemon.stop_clean()
 
     def test_a_stop_while_it_is_away_ends(self):

@@ -62,7 +62,7 @@ class Status(ctypes.Structure):
     _fields_ = [
         SIZE, ("log_seq", c_int64), ("index_seq", c_int64), ("pending_bytes", c_uint64), ("pending_events", c_uint64), ("tail_bytes", c_uint64),
         ("tail_events", c_uint64), ("commits", c_uint64), ("ready", c_uint32), ("storage_error", c_int32), ("stats_seq", c_int64), ("role", c_uint32),
-        ("others", c_uint32),
+        ("others", c_uint32), ("webhook_shares", c_uint32), ("webhook_shares_all", c_uint32),
     ]
 
 

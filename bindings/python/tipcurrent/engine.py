@@ -51,6 +51,9 @@ class Status:
     role: str
     #: Other engines share the log, as far as has been seen lately.
     others: bool
+    #: How many of the webhook_shares_all parts of the webhooks this engine sends: all of them, where it is alone.
+    webhook_shares: int
+    webhook_shares_all: int
     #: False: the backlog is being indexed, reads and keyed creates raise Busy.
     ready: bool
     #: 0, or the code of the last commit or index batch when that failed and none has succeeded since.
@@ -139,7 +142,8 @@ class Engine:
             check(lib.tc_engine_status(engine, row))
         return Status(
             log_seq=row.log_seq, index_seq=row.index_seq, stats_seq=row.stats_seq, pending_bytes=row.pending_bytes, pending_events=row.pending_events,
-            tail_bytes=row.tail_bytes, tail_events=row.tail_events, commits=row.commits, role=ROLES[row.role], others=row.others == 1, ready=row.ready == 1, storage_error=row.storage_error,
+            tail_bytes=row.tail_bytes, tail_events=row.tail_events, commits=row.commits, role=ROLES[row.role], others=row.others == 1,
+            webhook_shares=row.webhook_shares, webhook_shares_all=row.webhook_shares_all, ready=row.ready == 1, storage_error=row.storage_error,
         )
 
     def subscribe(self, *, room: Optional[str] = None, kinds: Optional[Iterable[int]] = None, after_seq: Optional[int] = None) -> Subscription:

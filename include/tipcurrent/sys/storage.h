@@ -8,7 +8,7 @@
  * Functions return TC_OK or a negative code of error.h, and write outputs only on success. On failure they call env->fail with one line of detail.
  *
  * Threads: append, append_on, append_outcome, follow_log, config_put, config_remove, config_sync: the engine's writer thread. derive, idle, facts_cursor, facts_commit, fact_first: its indexer
- * thread. work_*: its work thread. take_up: the thread of the duty. Each of the three is one thread at a time, not one for ever: two of the engine's take turns as its work thread, and each call
+ * thread, and take_up. work_*: its work thread. Each of the three is one thread at a time, not one for ever: two of the engine's take turns as its work thread, and each call
  * sees what the one before it did. look: its node thread. Everything else: any thread, several at once. The engine never holds a lock across these calls, except that open and close have the
  * backend for themselves. A callback does
  * not call back into the storage.
@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define TC_STORAGE_ABI 4u /* of everything in this header; a backend of another one is refused with TC_EVERSION */
+#define TC_STORAGE_ABI 5u /* of everything in this header; a backend of another one is refused with TC_EVERSION */
 #define TC_KIND_MAX 63u   /* kinds are 1..63: they fit a bit mask */
 
 typedef struct tc_storage tc_storage;   /* the backend's own */
@@ -109,7 +109,7 @@ enum {
   TC_CONFIG_GOAL = 2,       /* one each */
   TC_CONFIG_SETTINGS = 3,   /* of the log: one */
   TC_CONFIG_EVENT_TYPE = 4, /* one each */
-  TC_CONFIG_ERRAND = 5,     /* what a node asks of the one that sends webhooks: one each, until it has it */
+  TC_CONFIG_ERRAND = 5,     /* what a node asks of the one that sends a webhook: one each, until it has it */
   TC_CONFIG_MOVE = 6        /* one while the log is being filled from another (move.h): an engine refuses it then */
 };
 #define TC_CONFIG_DOC_MAX 1048576u /* bytes of one */
@@ -165,13 +165,14 @@ typedef struct tc_node_view {
   int64_t log_seq, index_seq, facts_seq; /* how far log, index and facts are, whoever built them */
   int32_t followed;                      /* of a leader: 1: others have looked lately */
   int32_t config_changed;                /* 1: another node has changed documents since this one called config_sync */
+  int64_t sender;                        /* above 0: this node is one of those that send webhooks, by that number, which nobody else ever has; 0: it is not */
+  uint32_t shares;                       /* of a sender: a bit for each share that is his to send (TC_WORK_SHARE) */
+  uint32_t open_shares;                  /* and of these, those that nobody else holds: he may have them (work_hold) */
 } tc_node_view;
 
-/* What a node leads: tc_storage_ops.take_up. */
-enum {
-  TC_DUTY_INDEX = 0, /* derive, facts_commit, idle */
-  TC_DUTY_WORK = 1   /* work_commit, work_forget, work_trim */
-};
+/* Several nodes share the webhooks by their ids. */
+#define TC_WORK_SHARES 16u
+#define TC_WORK_SHARE(webhook_id) ((uint32_t)((uint64_t)(webhook_id) % TC_WORK_SHARES))
 
 /* What an append to a shared log hangs on, and what it meets. */
 typedef struct tc_append_terms {
@@ -237,7 +238,7 @@ typedef struct tc_storage_ops {
   /* Must; work thread. One transaction, all or nothing: cursor, settled, owed, log. log[i].id = the last one ever given + 1, set on success.
    * Errors: TC_EBUSY, TC_ESTORAGE, TC_ENOMEM (nothing changed); TC_ECORRUPT. */
   int (*work_commit)(tc_storage *storage, tc_work *work);
-  /* Must; work thread. The cursor, and of each webhook that owes, ascending by its id, the row that work_due would give first. fn may be NULL. */
+  /* Must; work thread. The cursor (of several: the lowest), and of each webhook that owes, ascending by its id, the row that work_due would give first. fn may be NULL. */
   int (*work_state)(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
   /* Must; work thread. Rows of a webhook with due_us <= until_us, by due_us, then seq, at most max. Of a lane only the row with its lowest seq: it speaks for the
    * lane, due or not. Costs what it gives, however much else is owed. */
@@ -273,17 +274,24 @@ typedef struct tc_storage_ops {
   int (*check)(tc_storage *storage);
 
   /* Several nodes on one log: all of what follows, or NULL each. A backend that has it lets other processes open the log too; open tries to lead, close gives that up. Of all nodes one leads: it
-   * alone may derive, idle, facts_commit, work_commit, work_forget and work_trim. These tell a node that leads no longer TC_ECONFLICT, and change nothing. */
+   * alone may derive, idle and facts_commit. Those that send webhooks share them: work_commit, work_forget and work_trim are for senders, of webhooks whose shares they hold (work_hold). All of
+   * these tell a node that leads, or sends, no longer TC_ECONFLICT, and change nothing. */
 
   /* Node thread. Waits up to wait_ms for news of other nodes or a tell of this one, passes on what was told, then says what is so; wait_ms 0: it asks at once. Leads on for lease_ms from now, by
-   * the storage's own clock, or takes over where the leader's lease has ended or he is gone; what a former leader had still sent is over when a new epoch is said. On failure *view is as it was. */
-  int (*look)(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, tc_node_view *view);
+   * the storage's own clock, or takes over where the leader's lease has ended or he is gone; what a former leader had still sent is over when a new epoch is said. sends 1: this node sends webhooks,
+   * and is, for as long, one of those over whom the leader's look spreads the shares, evenly by how many webhooks they have; who is gone, or says nothing for so long, loses his number and with it
+   * what he held. On failure *view is as it was. */
+  int (*look)(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, int32_t sends, tc_node_view *view);
   /* Any thread; does not block. There is something new in the log or the documents, committed: other nodes are to look. */
   void (*tell)(tc_storage *storage, int64_t log_seq);
-  /* Indexer's or work thread. From here on what this thread writes for the duty (TC_DUTY_X) is written in this epoch, as look has said it. *index_seq: how far the index is. */
-  int (*take_up)(tc_storage *storage, int32_t duty, int64_t epoch, int64_t *index_seq);
-  /* Writer thread. As read_log, and waits for no other reader. */
-  int (*follow_log)(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+  /* Indexer thread. From here on what this thread writes is written in this epoch, as look has said it. *index_seq: how far the index is. */
+  int (*take_up)(tc_storage *storage, int64_t epoch, int64_t *index_seq);
+  /* Work thread. From here on what this thread writes is written as this sender, as look has said him. He lets go of what he holds that is not among `shares`, and takes those of them that are his
+   * and that nobody holds; what a former holder had still sent is over then. *held: what he holds now, and of each share cursors[share]: every event up to it is delivered or owed. work_commit moves
+   * the cursors of those that were said here last. Durable on return. TC_ECONFLICT: he is a sender no more. */
+  int (*work_hold)(tc_storage *storage, int64_t sender, uint32_t shares, uint32_t *held, int64_t cursors[TC_WORK_SHARES]);
+  /* Writer thread. As read_log, and waits for no other reader. *config_changed (may be NULL) = 1: when the rows were read another node had changed documents since config_sync. */
+  int (*follow_log)(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg, int32_t *config_changed);
   /* Writer thread. As append, on terms. created_at_us of the records is set too. TC_ECONFLICT: the log has gone on with one of expect_kinds, nothing was stored. */
   int (*append_on)(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms);
   /* Writer thread. The documents are about to be read, or changed: *changed = 1: by another node they were, since the last call or open. From here on config_put and config_remove are made only

@@ -151,6 +151,7 @@ static const char *const contradictions[][2] = {
   {"SELECT FROM work_state WHERE kept<>(SELECT count(*) FROM deliveries) OR kept<>(SELECT coalesce(sum(kept), 0) FROM counts) OR last_id<(SELECT "
    "coalesce(max(id), 0) FROM deliveries)",
    "delivery rows are missing"},
+  {"SELECT FROM (SELECT count(*) AS n FROM work_shares) w WHERE n<>16", "how far webhooks are is not known"},
   {"SELECT FROM owed o WHERE ready<>(lane=-1 OR NOT EXISTS(SELECT FROM owed p WHERE p.webhook=o.webhook AND p.lane=o.lane AND p.lane<>-1 AND p.seq<o.seq))",
    "has a lane without its first"},
 };
@@ -202,6 +203,7 @@ const tc_storage_ops tci_postgres_ops = {
   .config_remove = tci_pg_config_remove,
   .config_read = tci_pg_config_read,
   .work_commit = tci_pg_work_commit,
+  .work_hold = tci_pg_work_hold,
   .work_state = tci_pg_work_state,
   .work_due = tci_pg_work_due,
   .work_next = tci_pg_work_next,

@@ -9,7 +9,7 @@ int tci_pg_work_trim(tc_storage *storage, int64_t before_us, int64_t max_rows, i
   tci_pg_begin(pg);
   tci_pg_int8(pg, before_us);
   tci_pg_int8(pg, max_rows);
-  tci_pg_int8(pg, atomic_load(&storage->led[TC_DUTY_WORK]));
+  tci_pg_int8(pg, storage->sender);
   int code = tci_pg_run(pg, TCI_PG_WORK_TRIM, tci_pg_in_ms(TCI_PG_READ_MS), &result);
   if (!code) *more = tci_pg_get4(result, 0, 0) == TRIM_SLICE; /* one call too many, at times */
   PQclear(result);

@@ -127,7 +127,7 @@ static int index_rows(tc_storage *storage, const tc_record *rows, size_t n) {
     storage->env.fail(code, "out of memory for indexing");
   } else {
     put_entries(pg, &entries, rows[0].seq, rows[n - 1].seq, storage->newest_us);
-    tci_pg_int8(pg, atomic_load(&storage->led[TC_DUTY_INDEX]));
+    tci_pg_int8(pg, atomic_load(&storage->led));
     code = tci_pg_run(pg, TCI_PG_DERIVE, tci_pg_in_ms(TCI_PG_BEHIND_MS), &result);
     storage->index_doubt = code && pg->lost;
     PQclear(result);
@@ -158,7 +158,7 @@ int tci_pg_idle(tc_storage *storage, int64_t now_us, int32_t *more) {
   if (code) return code;
   tci_pg_begin(pg);
   tci_pg_int8(pg, now_us < INT64_MIN + ttl_us ? INT64_MIN : now_us - ttl_us);
-  tci_pg_int8(pg, atomic_load(&storage->led[TC_DUTY_INDEX]));
+  tci_pg_int8(pg, atomic_load(&storage->led));
   code = tci_pg_run(pg, TCI_PG_CLEAN_UP, tci_pg_in_ms(TCI_PG_BEHIND_MS), &result);
   if (!code) *more = tci_pg_get4(result, 0, 0);
   PQclear(result);

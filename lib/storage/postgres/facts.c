@@ -84,7 +84,7 @@ int tci_pg_facts_commit(tc_storage *storage, int64_t seq, const tc_fact *facts, 
   for (size_t i = 0; i < n; i++) sorted[i] = &facts[i];
   qsort(sorted, n, sizeof *sorted, by_key);
   put_facts(pg, seq, sorted, n);
-  tci_pg_int8(pg, atomic_load(&storage->led[TC_DUTY_INDEX]));
+  tci_pg_int8(pg, atomic_load(&storage->led));
   tci_free(sorted);
   code = tci_pg_run(pg, TCI_PG_FACTS_COMMIT, tci_pg_in_ms(TCI_PG_BEHIND_MS), &result);
   PQclear(result);

@@ -26,7 +26,8 @@ void tci_pg_read_record(const PGresult *result, int row, tc_record *out) {
   for (int i = 0; i < TC_COL_COUNT; i++) out->text[i] = tci_pg_get(result, row, 6 + i);
 }
 
-static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, int64_t wait_ms, tc_row_fn row, void *arg) {
+/* *version, where it is wanted: of the documents as they were with the last of the rows. */
+static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, int64_t wait_ms, tc_row_fn row, void *arg, int64_t *version) {
   int code = TC_OK, stop = 0;
   while (max && !code && !stop) {
     PGresult *result = NULL;
@@ -34,9 +35,10 @@ static int read_rows(tci_pg *pg, int64_t after_seq, size_t max, int64_t wait_ms,
     tci_pg_begin(pg);
     tci_pg_int8(pg, after_seq);
     tci_pg_int8(pg, (int64_t)want);
-    code = tci_pg_run(pg, TCI_PG_READ_LOG, tci_pg_in_ms(wait_ms), &result);
+    code = tci_pg_run(pg, version ? TCI_PG_FOLLOW_LOG : TCI_PG_READ_LOG, tci_pg_in_ms(wait_ms), &result);
     if (code) break;
     int n = PQntuples(result);
+    if (n && version) *version = tci_pg_get8(result, n - 1, 6 + TC_COL_COUNT);
     for (int i = 0; i < n && !stop; i++) {
       tc_record record;
       tci_pg_read_record(result, i, &record);
@@ -54,13 +56,16 @@ int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_f
   tci_pg *pg = NULL;
   int code = tci_pg_take(storage, &pg);
   if (code) return code;
-  code = read_rows(pg, after_seq, max, TCI_PG_READ_MS, row, arg);
+  code = read_rows(pg, after_seq, max, TCI_PG_READ_MS, row, arg, NULL);
   tci_pg_give(storage, pg);
   return code;
 }
 
-int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg) {
-  return read_rows(&storage->writer, after_seq, max, TCI_PG_FOLLOW_MS, row, arg);
+int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg, int32_t *config_changed) {
+  int64_t version = 0;
+  int code = read_rows(&storage->writer, after_seq, max, TCI_PG_FOLLOW_MS, row, arg, &version);
+  if (!code && config_changed) *config_changed = version > atomic_load(&storage->config_version);
+  return code;
 }
 
 /* ---- append ---- */

@@ -15,13 +15,15 @@
 #define ANSWER_MS 2000 /* of the watcher's statements, none of which waits for a lock for long */
 
 /* What the server says, and the lease. */
-static int ask(tc_storage *storage, int32_t lease_ms) {
+static int ask(tc_storage *storage, int32_t lease_ms, int32_t sends) {
   tci_pg_watch *watch = &storage->watch;
   tci_pg *pg = &storage->watcher;
   PGresult *result = NULL;
   tci_pg_begin(pg);
   tci_pg_int8(pg, watch->view.epoch);
   tci_pg_int4(pg, lease_ms);
+  tci_pg_int4(pg, sends);
+  tci_pg_int8(pg, watch->view.sender);
   int code = tci_pg_run(pg, TCI_PG_LOOK, tci_pg_in_ms(ANSWER_MS), &result);
   if (!code && PQntuples(result) != 1) storage->env.fail(code = TC_ECORRUPT, "%s has lost its state", storage->home.name);
   if (!code) {
@@ -29,7 +31,10 @@ static int ask(tc_storage *storage, int32_t lease_ms) {
                                  .log_seq = tci_pg_get8(result, 0, 1),
                                  .index_seq = tci_pg_get8(result, 0, 2),
                                  .facts_seq = tci_pg_get8(result, 0, 3),
-                                 .followed = tci_pg_get4(result, 0, 5)};
+                                 .followed = tci_pg_get4(result, 0, 5),
+                                 .sender = tci_pg_get8(result, 0, 6),
+                                 .shares = (uint32_t)tci_pg_get4(result, 0, 7),
+                                 .open_shares = (uint32_t)tci_pg_get4(result, 0, 8)};
     watch->config = tci_pg_get8(result, 0, 4);
     watch->looked_us = tci_sys_monotonic_us(NULL);
     atomic_store(&watch->together, watch->view.followed || !watch->view.epoch);
@@ -77,7 +82,7 @@ static void wait_for_news(tc_storage *storage, int64_t until_us) {
   if (left_us > 0 && poll(fds, 2, (int)(left_us / 1000) + 1) > 0 && fds[0].revents) tci_wake_drain(storage->watch.bell_fd);
 }
 
-int tci_pg_look(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, tc_node_view *view) {
+int tci_pg_look(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, int32_t sends, tc_node_view *view) {
   tci_pg_watch *watch = &storage->watch;
   int64_t give_up_us = tci_pg_in_ms(wait_ms), look_us = watch->looked_us + TCI_PG_LOOK_MS * 1000;
   int code = TC_OK, news = wait_ms > 0 ? 0 : 2;
@@ -89,7 +94,7 @@ int tci_pg_look(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, tc_node_
     if (code || news || now_us >= give_up_us) break;
     wait_for_news(storage, give_up_us < look_us ? give_up_us : look_us);
   }
-  if (!code && news == 2) code = ask(storage, lease_ms);
+  if (!code && news == 2) code = ask(storage, lease_ms, sends);
   if (code) return code;
   *view = watch->view;
   view->config_changed = watch->config > atomic_load(&storage->config_version);
@@ -102,18 +107,17 @@ void tci_pg_tell(tc_storage *storage, int64_t log_seq) {
   if (atomic_load(&watch->together) && !atomic_exchange(&watch->told, log_seq + 1)) tci_wake_ring(watch->bell_fd);
 }
 
-int tci_pg_take_up(tc_storage *storage, int32_t duty, int64_t epoch, int64_t *index_seq) {
-  tci_pg *pg = duty == TC_DUTY_INDEX ? &storage->indexer : &storage->worker;
+int tci_pg_take_up(tc_storage *storage, int64_t epoch, int64_t *index_seq) {
+  tci_pg *pg = &storage->indexer;
   PGresult *result = NULL;
   tci_pg_begin(pg);
   int code = tci_pg_run(pg, TCI_PG_INDEX_CURSOR, tci_pg_in_ms(TCI_PG_READ_MS), &result);
-  if (!code) *index_seq = tci_pg_get8(result, 0, 0);
-  if (!code && duty == TC_DUTY_INDEX) {
-    storage->index_seq = *index_seq;
+  if (!code) {
+    storage->index_seq = *index_seq = tci_pg_get8(result, 0, 0);
     storage->newest_us = tci_pg_get8(result, 0, 1);
     storage->index_doubt = 0; /* the session that it was about is over, or this one's own */
+    atomic_store(&storage->led, epoch);
   }
-  if (!code) atomic_store(&storage->led[duty], epoch);
   PQclear(result);
   return code;
 }
@@ -127,22 +131,22 @@ int tci_pg_watch_open(tc_storage *storage) {
     storage->env.fail(TC_ELIMIT, "cannot open an eventfd");
     return TC_ELIMIT;
   }
-  int code = ask(storage, TCI_PG_LEASE_MS);
+  int code = ask(storage, TCI_PG_LEASE_MS, 0);
   while (!code && !watch->view.epoch && tci_sys_monotonic_us(NULL) < until_us) {
     wait_for_news(storage, tci_pg_in_ms(TCI_PG_ENDING_MS / 10));
-    code = ask(storage, TCI_PG_LEASE_MS);
+    code = ask(storage, TCI_PG_LEASE_MS, 0);
   }
-  atomic_store(&storage->led[TC_DUTY_INDEX], watch->view.epoch);
-  atomic_store(&storage->led[TC_DUTY_WORK], watch->view.epoch);
+  atomic_store(&storage->led, watch->view.epoch);
   return code;
 }
 
 void tci_pg_watch_close(tc_storage *storage) {
   tci_pg *pg = &storage->watcher;
   PGresult *result = NULL;
-  if (storage->watch.view.epoch && pg->stage == TCI_PG_UP) {
+  if ((storage->watch.view.epoch || storage->watch.view.sender) && pg->stage == TCI_PG_UP) {
     tci_pg_begin(pg);
     tci_pg_int8(pg, storage->watch.view.epoch);
+    tci_pg_int8(pg, storage->watch.view.sender);
     (void)tci_pg_run(pg, TCI_PG_RESIGN, tci_pg_in_ms(TCI_PG_TRY_MS), &result); /* else others wait until they see that the session is over */
     PQclear(result);
   }

@@ -60,6 +60,7 @@ typedef enum tci_pg_statement {
   TCI_PG_FACT_FIRST,
   TCI_PG_FACTS_SCAN,
   TCI_PG_WORK_COMMIT,
+  TCI_PG_WORK_HOLD,
   TCI_PG_WORK_STATE,
   TCI_PG_WORK_HEADS,
   TCI_PG_WORK_DUE,
@@ -70,6 +71,7 @@ typedef enum tci_pg_statement {
   TCI_PG_DELIVERIES,
   TCI_PG_DELIVERY,
   TCI_PG_READ_LOG,
+  TCI_PG_FOLLOW_LOG,
   TCI_PG_LENGTHS,
   TCI_PG_POSTINGS,
   TCI_PG_FETCH,
@@ -195,7 +197,9 @@ struct tc_storage {
   tci_pg_home home;
   tci_sipkey hash_key; /* of everything hashed into index and keys: the log's random id, the same on every node */
   tci_pg writer, indexer, worker, watcher;
-  _Atomic int64_t led[2];         /* by duty: the epoch in which this node writes what only a leader may */
+  _Atomic int64_t led;            /* the epoch in which this node writes what only a leader may */
+  int64_t sender;                 /* work thread: as whom it writes, */
+  uint32_t shares;                /* and what it knows that it holds */
   int64_t log_seq;                /* writer thread: an end that it knew of */
   int64_t config_end;             /* writer thread: changes of documents hang on this end of the log; -1: on none */
   _Atomic int64_t config_version; /* of the documents as this node knows them */
@@ -214,6 +218,7 @@ typedef struct tci_pg_migration {
 } tci_pg_migration;
 extern const tci_pg_migration tci_pg_log_steps[], tci_pg_work_steps[]; /* up to one without sql */
 extern const char tci_pg_log_2[];                                      /* schema_nodes.c */
+extern const char tci_pg_log_3[], tci_pg_work_2[];                     /* schema_shares.c */
 extern const tci_pg_migration tci_pg_index_step;                       /* another version is built anew */
 int tci_pg_migrate(tc_storage *storage, tci_pg *pg);                   /* the schema as this release wants it, and the log's id */
 int tci_pg_read_state(tc_storage *storage, tc_storage_state *state);   /* how far everything is. At open */
@@ -224,7 +229,7 @@ int tci_pg_look_at(tc_storage *storage, tci_pg *pg, tc_storage_state *state);
 #define TCI_PG_EVENT "e.seq, e.kind, e.id, e.created_at, e.amount, e.ref, e.room, e.\"user\", e.peer, e.body, e.target, e.metadata, e.key, e.currency"
 void tci_pg_read_record(const PGresult *result, int row, tc_record *out);
 int tci_pg_append(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us);
-int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
+int tci_pg_follow_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg, int32_t *config_changed);
 int tci_pg_append_on(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int64_t now_us, tc_append_terms *terms);
 int tci_pg_append_outcome(tc_storage *storage, tc_append *items, size_t n, const uint8_t batch_id[16], int32_t *stored);
 int tci_pg_read_log(tc_storage *storage, int64_t after_seq, size_t max, tc_row_fn row, void *arg);
@@ -242,9 +247,9 @@ int tci_pg_config_sync(tc_storage *storage, int64_t log_seq, int32_t *changed);
 /* ---- nodes.c ---- */
 int tci_pg_watch_open(tc_storage *storage);   /* looks, and leads if nobody does */
 void tci_pg_watch_close(tc_storage *storage); /* leads no more; takes one that was never opened */
-int tci_pg_look(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, tc_node_view *view);
+int tci_pg_look(tc_storage *storage, int32_t wait_ms, int32_t lease_ms, int32_t sends, tc_node_view *view);
 void tci_pg_tell(tc_storage *storage, int64_t log_seq);
-int tci_pg_take_up(tc_storage *storage, int32_t duty, int64_t epoch, int64_t *index_seq);
+int tci_pg_take_up(tc_storage *storage, int64_t epoch, int64_t *index_seq);
 
 /* ---- derive.c ---- */
 #define TCI_PG_CHUNK_ENTRIES 120 /* of 16 bytes: four rows a page */
@@ -273,6 +278,7 @@ int tci_pg_facts_scan(tc_storage *storage, uint32_t space, tc_text from, tc_text
 
 /* ---- work.c and deliveries.c ---- */
 int tci_pg_work_commit(tc_storage *storage, tc_work *work);
+int tci_pg_work_hold(tc_storage *storage, int64_t sender, uint32_t shares, uint32_t *held, int64_t cursors[TC_WORK_SHARES]);
 int tci_pg_work_state(tc_storage *storage, int64_t *cursor_seq, tc_owed_fn next, void *arg);
 int tci_pg_work_due(tc_storage *storage, int64_t webhook_id, int64_t until_us, size_t max, tc_owed_fn fn, void *arg);
 int tci_pg_owed_read(tc_storage *storage, int64_t webhook_id, int64_t after_seq, size_t max, tc_owed_fn fn, void *arg);

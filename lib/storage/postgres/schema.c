@@ -150,6 +150,6 @@ static const char work_1[] =
   "  RETURN cardinality(ids);"
   " END $$;";
 
-const tci_pg_migration tci_pg_log_steps[] = {{1, log_1}, {2, tci_pg_log_2}, {0, NULL}};
-const tci_pg_migration tci_pg_work_steps[] = {{1, work_1}, {0, NULL}};
+const tci_pg_migration tci_pg_log_steps[] = {{1, log_1}, {2, tci_pg_log_2}, {3, tci_pg_log_3}, {0, NULL}};
+const tci_pg_migration tci_pg_work_steps[] = {{1, work_1}, {2, tci_pg_work_2}, {0, NULL}};
 const tci_pg_migration tci_pg_index_step = {1, index_1};

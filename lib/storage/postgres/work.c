@@ -88,10 +88,32 @@ int tci_pg_work_commit(tc_storage *storage, tc_work *work) {
   for (size_t i = 0; i < work->owed_n; i++) sorted[i] = &work->owed[i];
   qsort(sorted, work->owed_n, sizeof *sorted, by_place);
   put_work(pg, work, sorted);
-  tci_pg_int8(pg, atomic_load(&storage->led[TC_DUTY_WORK]));
+  tci_pg_int8(pg, storage->sender);
+  tci_pg_int4(pg, (int32_t)storage->shares); /* one whose taking was not answered is not read yet: its cursor stays */
   tci_free(sorted);
   int code = tci_pg_run(pg, TCI_PG_WORK_COMMIT, tci_pg_in_ms(TCI_PG_READ_MS), &result);
   for (size_t i = 0; i < work->log_n && !code; i++) work->log[i].id = tci_pg_get8(result, 0, 0) + 1 + (int64_t)i;
+  PQclear(result);
+  return code;
+}
+
+int tci_pg_work_hold(tc_storage *storage, int64_t sender, uint32_t shares, uint32_t *held, int64_t cursors[TC_WORK_SHARES]) {
+  tci_pg *pg = &storage->worker;
+  PGresult *result = NULL;
+  tci_pg_begin(pg);
+  tci_pg_int8(pg, sender);
+  tci_pg_int4(pg, (int32_t)shares);
+  int code = tci_pg_run(pg, TCI_PG_WORK_HOLD, tci_pg_in_ms(TCI_PG_READ_MS), &result);
+  if (!code) {
+    storage->sender = sender;
+    *held = 0;
+    for (int i = 0; i < PQntuples(result); i++) {
+      uint32_t share = (uint32_t)tci_pg_get4(result, i, 0) % TC_WORK_SHARES;
+      *held |= UINT32_C(1) << share;
+      cursors[share] = tci_pg_get8(result, i, 1);
+    }
+    storage->shares = *held;
+  }
   PQclear(result);
   return code;
 }
@@ -173,7 +195,7 @@ int tci_pg_work_forget(tc_storage *storage, int64_t webhook_id, size_t max, int3
   tci_pg_begin(pg);
   tci_pg_int8(pg, webhook_id);
   tci_pg_int8(pg, limit_of(max));
-  tci_pg_int8(pg, atomic_load(&storage->led[TC_DUTY_WORK]));
+  tci_pg_int8(pg, storage->sender);
   int code = tci_pg_run(pg, TCI_PG_WORK_FORGET, tci_pg_in_ms(TCI_PG_READ_MS), &result);
   if (!code) *more = tci_pg_get4(result, 0, 0);
   PQclear(result);
