@@ -124,8 +124,8 @@ typedef struct tc_status {
   size_t size;
   int64_t log_seq;             /* seq of the last committed event; 0: none */
   int64_t index_seq;           /* up to here the derived file is built */
-  uint64_t pending_bytes;      /* accepted, not yet committed */
-  uint64_t pending_events;     /* the same, in number */
+  uint64_t pending_bytes;      /* accepted, not yet answered: what max_pending_bytes bounds */
+  uint64_t pending_events;     /* how many are accepted and not yet committed */
   uint64_t tail_bytes;         /* in memory */
   uint64_t tail_events;        /* the same, in number */
   uint64_t commits;            /* since tc_open */

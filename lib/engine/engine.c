@@ -233,7 +233,7 @@ void tci_engine_free(tc_engine *engine) {
 void tci_engine_read_status(tc_engine *engine, tc_status *out) {
   pthread_mutex_lock(&engine->queue.mutex);
   out->pending_bytes = engine->queue.bytes;
-  out->pending_events = engine->queue.count;
+  out->pending_events = engine->queue.count - engine->queue.shown;
   pthread_mutex_unlock(&engine->queue.mutex);
   tci_tail_usage(engine->tail, &out->tail_events, &out->tail_bytes);
   /* The index first: then index_seq <= log_seq in what is reported. */

@@ -58,6 +58,7 @@ typedef struct tci_queue {
   tci_pending *head, **last;
   uint64_t bytes; /* of all accepted and not yet answered */
   uint64_t count; /* the same */
+  uint64_t shown; /* of those, committed and in the tail: only their answers are missing */
   size_t queued;  /* of those, still in the list */
   int writer_waits;
   int news;        /* other nodes: nodes.h */
@@ -133,6 +134,8 @@ int tci_queue_init(tci_queue *queue);
 void tci_queue_destroy(tci_queue *queue);
 /* Takes the record (validated) for the writer. TC_OK, TC_EBUSY, TC_ECLOSED, TC_ENOMEM, each with its detail. */
 int tci_queue_submit(tc_engine *engine, const tc_record *record, tc_done_fn done, void *userdata);
+/* Writer's thread: so many of what it has taken are committed, and about to be seen. */
+void tci_queue_shows(tc_engine *engine, size_t n);
 void tci_queue_hold(int on);            /* of this thread's submits: 1: they wake nobody, tci_queue_wake is going to */
 void tci_queue_wake(tc_engine *engine); /* the writer, if something waits for him */
 /* Writer's thread: waits for work, and a little for most of a recent batch. */

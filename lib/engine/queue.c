@@ -149,6 +149,12 @@ size_t tci_queue_take(tc_engine *engine, tci_pending **items) {
   return n;
 }
 
+void tci_queue_shows(tc_engine *engine, size_t n) {
+  pthread_mutex_lock(&engine->queue.mutex);
+  engine->queue.shown = n;
+  pthread_mutex_unlock(&engine->queue.mutex);
+}
+
 static int is_done(void *arg) { return ((tci_job *)arg)->done; }
 
 /* Without threads: the caller is the writer until its job is done, or the storage has not answered for too long. */
@@ -259,5 +265,6 @@ void tci_pending_release(tc_engine *engine, tci_pending *const *items, size_t n)
   pthread_mutex_lock(&engine->queue.mutex);
   engine->queue.bytes -= bytes;
   engine->queue.count -= n;
+  engine->queue.shown = 0; /* of a batch all are answered at once */
   pthread_mutex_unlock(&engine->queue.mutex);
 }

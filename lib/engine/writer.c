@@ -117,6 +117,7 @@ static int append(tc_engine *engine, tci_batch *batch) {
 static void show(tc_engine *engine, tci_batch *batch, size_t n) {
   engine->last_created_at_us = batch->events[n - 1]->record.created_at_us;
   atomic_fetch_add(&engine->commits, 1);
+  tci_queue_shows(engine, n); /* before anybody sees them, and looks whether more is about to come */
   /* What cannot be shown in order now comes out of the log, in its turn. */
   if (!engine->nodes || tci_nodes_close_gap(engine, batch->events[0]->record.seq, batch->events[n - 1]->record.seq)) tci_publish(engine, batch->events, n);
   tci_nodes_tell(engine);

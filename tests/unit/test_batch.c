@@ -328,6 +328,43 @@ START_TEST(whoever_cannot_wait_is_called) {
 }
 END_TEST
 
+typedef struct looking {
+  tc_engine *engine;
+  tc_status status;
+  atomic_int times;
+} looking;
+
+static void look(tc_batch *batch, void *userdata) {
+  looking *l = userdata;
+  ck_assert_int_eq(tc_engine_status(l->engine, &l->status), TC_OK);
+  tc_batch_free(batch);
+  atomic_fetch_add(&l->times, 1);
+}
+
+static int has_looked(void *arg) { return atomic_load(&((looking *)arg)->times); }
+
+/* Who sends to many at once waits a moment for what is about to be committed: it must not wait for what he has already. */
+START_TEST(what_is_committed_is_not_pending) {
+  kit k;
+  kit_init(&k, _i);
+  kit_open(&k);
+  looking l = {.engine = k.engine, .status = TC_STATUS_INIT};
+  tc_batch_options options = TC_BATCH_OPTIONS_INIT;
+  options.kind = TC_KIND_TIP;
+  options.done = look;
+  options.userdata = &l;
+  char *lines = many_lines(20);
+  ck_assert_int_eq(tc_batch_submit(k.engine, &options, lines, strlen(lines), NULL), TC_OK);
+  ck_assert(kit_until(has_looked, &l));
+  ck_assert_int_eq(l.status.log_seq, 20);
+  ck_assert_uint_eq(l.status.pending_events, 0);
+  ck_assert_uint_gt(l.status.pending_bytes, 0); /* their memory is still taken */
+  ck_assert_int_eq(kit_tip(&k, "r", "a", 100, NULL), 21);
+  free(lines);
+  kit_clean(&k);
+}
+END_TEST
+
 /* Without a done the call waits for room: more_lines_than_the_queue_holds. */
 START_TEST(whoever_cannot_wait_is_refused_what_has_no_room) {
   kit k;
@@ -400,6 +437,7 @@ int main(void) {
   tcase_add_loop_test(tcase, a_disk_that_hangs_does_not_hold_the_call, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, inside_a_completion, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, whoever_cannot_wait_is_called, 0, KIT_BACKENDS);
+  tcase_add_loop_test(tcase, what_is_committed_is_not_pending, 0, KIT_BACKENDS);
   tcase_add_loop_test(tcase, whoever_cannot_wait_is_refused_what_has_no_room, 0, KIT_BACKENDS);
   tcase_add_test(tcase, amounts);
   tcase_add_test(tcase, layouts);
