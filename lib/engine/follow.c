@@ -9,10 +9,12 @@
 
 void tci_publish(tc_engine *engine, tc_event *const *events, size_t n) {
   int64_t end = events[n - 1]->record.seq;
+  /* Before anybody can see them: who has seen that a goal is reached, or a tip taken back, finds it so. */
+  tci_goals_follow(engine, events, n);
+  tci_refunds_follow(engine, events, n);
   tci_tail_add(engine->tail, events, n);
   atomic_store(&engine->log_seq, end);
-  tci_refunds_follow(engine, events, n);
-  tci_goals_follow(engine, events, n);
+  tci_refunds_follow(engine, events, n); /* again, for a table that was read meanwhile, up to the end as it was */
   if (!engine->ops->derive) {
     atomic_store(&engine->index_seq, end);
     tci_tail_indexed(engine->tail, end);
