@@ -347,14 +347,18 @@ static int has_looked(void *arg) { return atomic_load(&((looking *)arg)->times);
 START_TEST(what_is_committed_is_not_pending) {
   kit k;
   kit_init(&k, _i);
+  k.options.storage_ops = kit_faulty(_i);
   kit_open(&k);
+  int holds = !(k.options.flags & TC_NO_THREADS);
   looking l = {.engine = k.engine, .status = TC_STATUS_INIT};
   tc_batch_options options = TC_BATCH_OPTIONS_INIT;
   options.kind = TC_KIND_TIP;
   options.done = look;
   options.userdata = &l;
   char *lines = many_lines(20);
+  if (holds) atomic_store(&kit_fault.hold, 1); /* the writer is to give the last answer, and not the call */
   ck_assert_int_eq(tc_batch_submit(k.engine, &options, lines, strlen(lines), NULL), TC_OK);
+  if (holds) atomic_store(&kit_fault.hold, 0);
   ck_assert(kit_until(has_looked, &l));
   ck_assert_int_eq(l.status.log_seq, 20);
   ck_assert_uint_eq(l.status.pending_events, 0);
